@@ -1,0 +1,103 @@
+// swift-tools-version: 6.2
+// The house: each target is a room, and `dependencies` are its only doors. See README.md, "Rooms".
+import PackageDescription
+
+/// Instruction-set flags for one kernel tier.
+///
+/// A Swift function has no per-function target feature, so a tier is a target. `-target-feature`
+/// reaches clang's importer and LLVM alike; on the other architecture it is only a warning, so one
+/// manifest serves both (`-march=` is a hard error there, and `#if arch` here sees the host).
+/// `-Ounchecked` keeps kernels fast in debug builds and tests too.
+func tier(_ name: String? = nil, _ features: String...) -> [SwiftSetting] {
+    let features = features.flatMap { ["-Xcc", "-Xclang", "-Xcc", "-target-feature", "-Xcc", "-Xclang", "-Xcc", $0] }
+    return [.unsafeFlags(["-Ounchecked"] + features)] + (name.map { [.define($0)] } ?? [])
+}
+
+/// The commit, for `martlet --version`.
+let commit = Context.gitInformation.map { $0.currentCommit + ($0.hasUncommittedChanges ? "-dirty" : "") } ?? "unknown"
+
+let package = Package(
+    name: "martlet",
+    products: [.executable(name: "martlet", targets: ["martlet"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        .target(name: "CIntrinsics"),
+        .target(name: "CLinux"),
+        .target(name: "CBuildInfo", cSettings: [.define("MARTLET_COMMIT", to: "\"\(commit)\"")]),
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "CTOML"),
+
+        .target(name: "Linux", dependencies: ["CLinux"]),
+        .target(name: "QuantBlocks"),
+        .target(name: "KernelsGeneric", dependencies: ["QuantBlocks"], swiftSettings: tier()),
+        .target(name: "KernelsNEON", dependencies: ["QuantBlocks", "CIntrinsics"], swiftSettings: tier("ARM_TIER")),
+        .target(
+            name: "KernelsAVX2", dependencies: ["QuantBlocks", "CIntrinsics"],
+            swiftSettings: tier("X86_TIER", "+avx2", "+fma", "+f16c")),
+        .target(
+            name: "Kernels",
+            dependencies: ["KernelsGeneric", "KernelsNEON", "KernelsAVX2", "QuantBlocks", "Linux", "CLinux"]),
+        // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
+        .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Tokenizers", dependencies: ["GGUF"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(
+            name: "Inference", dependencies: ["GGUF", "Kernels", "QuantBlocks", "Tokenizers", "Linux"],
+            swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Tasks", dependencies: ["Inference", "Tokenizers", "Linux"]),
+        .target(name: "Transport", dependencies: ["CMosquitto", "CLinux", "Linux"]),
+        .target(name: "Spool", dependencies: ["CSQLite", "Linux"]),
+        .target(name: "Health", dependencies: ["Linux"]),
+        .target(name: "JSON"),
+        .target(
+            name: "Daemon",
+            dependencies: [
+                "CLinux", "CTOML", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health", "Linux",
+                "Kernels", "Tokenizers",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ]),
+        .executableTarget(
+            name: "martlet",
+            dependencies: [
+                "CBuildInfo", "CLinux", "Daemon", "GGUF", "Inference", "JSON", "Tasks", "Transport", "Health", "Linux",
+                "Kernels", "Tokenizers",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            resources: [
+                // Embedded as bytes: the binary works alone, and Foundation's Bundle stays out.
+                .embedInCode("DemoData/CREDITS.md"), .embedInCode("DemoData/hwu64.csv"),
+                .embedInCode("DemoData/occupancy.csv"), .embedInCode("DemoData/ambient_temperature.csv"),
+            ]),
+
+        .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+        .testTarget(
+            name: "DaemonTests", dependencies: ["Daemon", "JSON", "Linux", "Spool", "TestSupport", "Transport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "QuantBlocks", "Linux"]),
+        .target(name: "TestModels", dependencies: ["GGUF", "Inference", "Linux"], path: "Tests/Models"),
+        .testTarget(name: "InferenceTests", dependencies: ["Inference", "Tokenizers", "TestModels"]),
+        .testTarget(name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels"]),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
+        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),
+        .target(name: "TestSupport", dependencies: ["Transport", "Linux"], path: "Tests/Support"),
+        .executableTarget(
+            name: "CrashHelper", dependencies: ["Transport", "Spool", "Linux"], path: "Tests/CrashHelper"),
+        .testTarget(name: "TransportTests", dependencies: ["Transport", "Spool", "TestSupport", "CrashHelper"]),
+        .testTarget(name: "LinuxTests", dependencies: ["Linux"]),
+        .testTarget(name: "HealthTests", dependencies: ["Health", "Linux"]),
+        .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
+        .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),
+        .testTarget(name: "DemoTests", dependencies: ["martlet", "Daemon", "JSON", "Linux", "TestSupport"]),
+    ],
+    cxxLanguageStandard: .cxx20
+)

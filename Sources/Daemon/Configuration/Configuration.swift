@@ -1,0 +1,114 @@
+import JSON
+
+/// Everything a configuration file says, checked and with defaults filled in.
+public struct Configuration: Sendable {
+    public var device: Device
+    public var broker: Broker
+    public var models: [ModelSection]
+    public var tasks: [TaskSection]
+    public var health: HealthSection
+    public var limits: LimitsSection
+    /// Doubtful but not wrong; shown by `config check` and logged at start.
+    public var warnings: [ConfigurationProblem] = []
+
+    /// `martlet/<device>`, the root of every topic this daemon publishes.
+    public var baseTopic: String { "martlet/\(device.id)" }
+
+    public func task(named name: String) -> TaskSection? { tasks.first { $0.name == name } }
+
+    public struct Device: Sendable, Equatable {
+        /// `[a-zA-Z0-9_-]`, 1…64 characters.
+        public var id: String
+        /// `auto`, or the name of a folder under `boards/`.
+        public var board: String
+    }
+
+    public struct Broker: Sendable, Equatable {
+        public var host: String
+        public var port: Int
+        public var tls: Bool
+        public var username: String?
+        /// From `MARTLET_MQTT_PASSWORD` or `password_file`; never printed.
+        public var password: String?
+        public var caFile: String?
+        public var certFile: String?
+        public var keyFile: String?
+        /// 5 or 311.
+        public var protocolVersion: Int
+        public var clientID: String
+        public var sessionExpiry: Duration
+    }
+
+    public struct ModelSection: Sendable, Equatable {
+        public var name: String
+        public var path: String
+        /// Lower-case hexadecimal.
+        public var sha256: String?
+        /// Tokens.
+        public var context: Int
+        /// 0: the performance cores.
+        public var threads: Int
+        /// `f16` or `q8_0`.
+        public var kvCache: String
+        public var lora: [String]
+    }
+
+    public struct HealthSection: Sendable, Equatable {
+        public var interval: Duration = .seconds(30)
+        public var homeassistant = true
+        public var discoveryPrefix = "homeassistant"
+    }
+
+    public struct LimitsSection: Sendable, Equatable {
+        /// Bytes of anonymous memory; nil: the board's default.
+        public var memory: Int?
+        /// °C; nil: the board's default.
+        public var maxTemperature: Double?
+        /// Bytes on disk.
+        public var spool = 64 << 20
+        /// Events waiting.
+        public var queue = 1000
+        /// Bytes of one message.
+        public var maxPayload = 256 << 10
+    }
+}
+
+/// One `[[task]]`.
+public struct TaskSection: Sendable {
+    public enum Kind: String, Sendable, CaseIterable {
+        case classify, summarize, extract, detect
+    }
+
+    /// When a summary's window closes. `onTopic` and requests close it early in every case.
+    public enum Window: Sendable, Equatable {
+        case time(Duration)
+        case count(Int)
+        case onTopic(String)
+    }
+
+    public var name: String
+    public var kind: Kind
+    /// Name of a `[[model]]`.
+    public var model: String
+    /// Valid MQTT topic filters.
+    public var subscribe: [String]
+    /// Nil: the payload as text.
+    public var text: EventTemplate?
+    public var labels: [String] = []
+    public var prompt: String?
+    public var minConfidence = 0.0
+    public var otherwise = "uncertain"
+    /// 0…9, higher first.
+    public var priority = 5
+    public var deadline: Duration?
+    /// Only for summaries.
+    public var window: Window?
+    public var maxTokens = 60
+    /// Whether results are published retained.
+    public var retain = false
+    /// Only for detectors.
+    public var value: JSONPointer?
+    public var explain = false
+    /// Only for extraction: path of a JSON Schema.
+    public var schema: String?
+}

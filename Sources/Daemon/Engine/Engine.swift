@@ -1,0 +1,197 @@
+import Dispatch
+import Health
+import Linux
+import Synchronization
+
+/// What the engine answered.
+public enum Answer: Sendable {
+    case classification(ClassifyAnswer)
+    case summary(SummaryAnswer)
+    case text(GenerateAnswer)
+
+    var effort: Effort {
+        switch self {
+        case .classification(let answer): answer.effort
+        case .summary(let answer): answer.effort
+        case .text(let answer): answer.effort
+        }
+    }
+}
+
+/// A job done, and its times.
+struct Outcome: Sendable {
+    let job: Job
+    let result: Result<Answer, EventFailure>
+    /// Milliseconds from being ready to compute to being computed.
+    var queueMilliseconds = 0.0
+    /// Milliseconds from being ready to compute to being answered.
+    var latencyMilliseconds = 0.0
+}
+
+/// The engine thread: takes jobs from the scheduler, runs them on its runner, hands the answers on.
+final class Engine: Sendable {
+    /// What the engine is, for `info` and `health`.
+    struct Description: Sendable, Equatable {
+        var models: [ModelInfo] = []
+        var threads = 0
+        /// The kernels' instruction-set tier.
+        var tier = ""
+    }
+
+    private struct Reload {
+        var models: [Configuration.ModelSection]
+        var tasks: [TaskSection]
+    }
+
+    private struct State {
+        var thread: EngineThread?
+        var description = Description()
+        var reload: Reload?
+        var isCancelled = false
+        var budget: Budget?
+        var startFailure: DaemonError?
+    }
+
+    private let state = Mutex(State())
+    private let scheduler: Scheduler
+    private let progress: EngineProgress
+    private let time: TimeSource
+    private let makeRunner: TaskRunnerFactory
+    private let onOutcome: @Sendable (Outcome) -> Void
+    private let onReload: @Sendable (DaemonError?) -> Void
+
+    /// - Parameters:
+    ///   - onOutcome: called on the engine thread for every job.
+    ///   - onReload: called on the engine thread when a reload is done, with why its models could not be loaded.
+    init(
+        scheduler: Scheduler, time: TimeSource, makeRunner: @escaping TaskRunnerFactory,
+        onOutcome: @escaping @Sendable (Outcome) -> Void, onReload: @escaping @Sendable (DaemonError?) -> Void
+    ) {
+        self.scheduler = scheduler
+        self.time = time
+        self.makeRunner = makeRunner
+        self.onOutcome = onOutcome
+        self.onReload = onReload
+        progress = EngineProgress(time: time)
+    }
+
+    var description: Description { state.withLock { $0.description } }
+
+    /// Whether a watchdog may be told that all is well.
+    var isAlive: Bool {
+        guard let signs = state.withLock({ $0.thread })?.signs() else { return true }
+        return progress.isAlive(signs)
+    }
+
+    /// Starts the thread and waits until the models are mapped, which is when the daemon is ready.
+    func start(models: [Configuration.ModelSection], tasks: [TaskSection]) throws(DaemonError) {
+        let loaded = DispatchSemaphore(value: 0)
+        let thread = EngineThread(name: "martlet-engine") { [self] in
+            do throws(DaemonError) {
+                let runner = try makeRunner(models, { [self] in isCancelled })
+                describe(runner)
+                loaded.signal()
+                runner.prepare(tasks)
+                serve(runner, models: models)
+            } catch {
+                state.withLock { $0.startFailure = error }
+                loaded.signal()
+            }
+        }
+        guard let thread else {
+            throw DaemonError(
+                "cannot start the engine: the system has no thread left. Raise TasksMax= or ulimit -u", exitStatus: 70)
+        }
+        state.withLock { $0.thread = thread }
+        loaded.wait()
+        if let failure = state.withLock({ $0.startFailure }) { throw failure }
+    }
+
+    /// Takes over tasks and models before the next job; models that are loaded already stay loaded.
+    func reload(models: [Configuration.ModelSection], tasks: [TaskSection]) {
+        state.withLock { $0.reload = Reload(models: models, tasks: tasks) }
+        scheduler.interrupt()
+    }
+
+    /// Ends the thread after its present job, which is told to hurry; false when it does not end in time.
+    func stop(within limit: Duration) -> Bool {
+        let thread = state.withLock { state in
+            state.isCancelled = true
+            return state.thread
+        }
+        return thread?.join(within: limit) ?? true
+    }
+
+    var budget: Budget? { state.withLock { $0.budget } }
+
+    func setBudget(_ budget: Budget) { state.withLock { $0.budget = budget } }
+
+    var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
+    private func describe(_ runner: any TaskRunner) {
+        let description = Description(models: runner.models, threads: runner.threads, tier: runner.tier)
+        state.withLock { $0.description = description }
+    }
+
+    private func serve(_ first: any TaskRunner, models: [Configuration.ModelSection]) {
+        var runner = first
+        var models = models
+        while true {
+            switch scheduler.take() {
+            case .stopped: return
+            case .interrupted: applyReload(to: &runner, loaded: &models)
+            case .job(let job):
+                waitWhilePaused()
+                if let budget { runner.apply(budget) }
+                let start = time.monotonic()
+                onOutcome(run(job, on: runner))
+                scheduler.finish()
+                rest(after: time.monotonic() - start)
+            }
+        }
+    }
+
+    private func applyReload(to runner: inout any TaskRunner, loaded: inout [Configuration.ModelSection]) {
+        let reload = state.withLock { state in
+            defer { state.reload = nil }
+            return state.reload
+        }
+        guard let reload else { return }
+        var failure: DaemonError?
+        if reload.models != loaded {
+            do throws(DaemonError) {
+                runner = try makeRunner(reload.models, { [self] in isCancelled })
+                loaded = reload.models
+                describe(runner)
+            } catch {
+                failure = error
+            }
+        }
+        if failure == nil { runner.prepare(reload.tasks) }
+        onReload(failure)
+    }
+
+    private func run(_ job: Job, on runner: any TaskRunner) -> Outcome {
+        let start = time.monotonic()
+        progress.begin()
+        defer { progress.end() }
+        let result: Result<Answer, EventFailure>
+        do throws(EventFailure) {
+            switch job.work {
+            case .classify(let text, let spec): result = .success(.classification(try runner.classify(text, spec)))
+            case .summarize(let window, let spec):
+                result = .success(.summary(try runner.summarize(window.events, spec)))
+            case .generate(let spec): result = .success(.text(try runner.generate(spec)))
+            }
+        } catch {
+            result = .failure(error)
+        }
+        return Outcome(
+            job: job, result: result, queueMilliseconds: milliseconds(from: job.ready, to: start),
+            latencyMilliseconds: milliseconds(from: job.ready, to: time.monotonic()))
+    }
+
+    private func milliseconds(from start: UInt64, to end: UInt64) -> Double {
+        end > start ? Double(end - start) / 1e6 : 0
+    }
+}

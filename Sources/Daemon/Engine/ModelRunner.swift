@@ -1,0 +1,212 @@
+import GGUF
+import Health
+import Inference
+import Kernels
+import Linux
+import Tasks
+import Tokenizers
+
+/// The real runner: one session a model, shared by its tasks.
+final class ModelRunner: TaskRunner {
+    private struct Loaded {
+        let section: Configuration.ModelSection
+        let model: Model
+        let shared: SharedSession
+    }
+
+    /// Classifiers that may be kept: each has a trie and its calibration, some tens of KB. Tasks have one each; the
+    /// others are made by requests and replaced by later ones.
+    static let mostClassifiers = 64
+
+    private var loaded: [String: Loaded] = [:]
+    private var order: [String] = []
+    private var classifiers: [ClassifierSpec: Classifier] = [:]
+    private var summarizers: [SummarySpec: Summarizer] = [:]
+    private static let mostSummarizers = 16
+    /// Least recently used first.
+    private var recentSpecs: [ClassifierSpec] = []
+    private let isCancelled: @Sendable () -> Bool
+
+    /// Maps and checks every model; weights stay in the page cache, and the cache of a session is taken page by page.
+    init(
+        _ sections: [Configuration.ModelSection], isCancelled: @escaping @Sendable () -> Bool
+    ) throws(DaemonError) {
+        self.isCancelled = isCancelled
+        for section in sections {
+            loaded[section.name] = try Self.load(section)
+            order.append(section.name)
+        }
+    }
+
+    private static func load(_ section: Configuration.ModelSection) throws(DaemonError) -> Loaded {
+        do {
+            let model = try Model(path: section.path)
+            if let expected = section.sha256 {
+                let digest = try SHA256.hexadecimal(ofFile: section.path)
+                guard digest == expected else {
+                    throw DaemonError(
+                        "the model \(section.path) has another SHA-256 than its [[model]] says: it is \(digest). "
+                            + "Fetch it again, or correct sha256", exitStatus: 65)
+                }
+            }
+            let context = min(section.context, model.config.contextLength)
+            let session = try Session(model: model, context: context, threads: section.threads)
+            return Loaded(section: section, model: model, shared: SharedSession(session))
+        } catch {
+            switch error {
+            case let error as DaemonError: throw error
+            case let error as GGUFError: throw DaemonError(error.description, exitStatus: error.isNotFound ? 66 : 65)
+            case let error as TierError: throw DaemonError(error.description, exitStatus: 64)
+            case let error as SystemError:
+                throw DaemonError("\(error). Check the path and its rights", exitStatus: error.isNotFound ? 66 : 70)
+            default: throw DaemonError("\(error)", exitStatus: 65)
+            }
+        }
+    }
+
+    var models: [ModelInfo] {
+        order.compactMap { loaded[$0] }.map {
+            ModelInfo(
+                name: $0.section.name, sha256: $0.section.sha256, architecture: $0.model.config.architecture,
+                parameters: $0.model.parameterCount, bytes: $0.model.file.mapped.bytes.count)
+        }
+    }
+
+    var threads: Int { loaded.values.map(\.shared.session.threads).max() ?? 0 }
+
+    var tier: String { order.first.flatMap { loaded[$0]?.model.tier.rawValue } ?? "" }
+
+    /// Computes each classifier's prefix and calibration, so that the first event does not wait for them.
+    func prepare(_ tasks: [TaskSection]) {
+        for task in tasks where task.kind == .classify && !isCancelled() {
+            // A task that cannot be prepared says why with its first event.
+            try? classifier(task.classifierSpec).prepare()
+        }
+    }
+
+    func classify(_ text: String, _ spec: ClassifierSpec) throws(EventFailure) -> ClassifyAnswer {
+        let start = monotonicNanoseconds()
+        let classifier = try classifier(spec)
+        do throws(TaskError) {
+            let answer = try classifier.classify(text)
+            let tokens = TokenUse(prompt: answer.tokens.prompt, cached: answer.tokens.cached)
+            let seconds = Double(monotonicNanoseconds() - start) / 1e9
+            return ClassifyAnswer(scores: answer.scores, effort: Effort(tokens: tokens, prefillSeconds: seconds))
+        } catch {
+            throw .engine(error.description)
+        }
+    }
+
+    func summarize(_ events: [WindowEvent], _ spec: SummarySpec) throws(EventFailure) -> SummaryAnswer {
+        guard let shared = loaded[spec.model]?.shared else { throw .engine("there is no model named \(spec.model)") }
+        let events = events.map { SummaryEvent(received: $0.received, topic: $0.topic, text: $0.text) }
+        let summary: Summary?
+        do throws(TaskError) {
+            let summarizer = try summarizer(spec, on: shared)
+            summary = try summarizer.summarize(events, isCancelled: isCancelled)
+        } catch {
+            throw .engine(error.description)
+        }
+        guard let summary else { throw .stopped }
+        let tokens = TokenUse(
+            prompt: summary.tokens.prompt, cached: summary.tokens.cached, generated: summary.tokens.generated)
+        let effort = Effort(
+            tokens: tokens, prefillSeconds: summary.prefillSeconds, decodeSeconds: summary.decodeSeconds)
+        return SummaryAnswer(
+            summary: summary.text, grounded: summary.grounded, source: summary.source.rawValue, effort: effort)
+    }
+
+    /// The summariser of a task, whose prompt's state is kept; requests make others, so all are dropped at a bound.
+    private func summarizer(_ spec: SummarySpec, on shared: SharedSession) throws(TaskError) -> Summarizer {
+        if let known = summarizers[spec] { return known }
+        if summarizers.count >= Self.mostSummarizers { summarizers.removeAll() }
+        let made = try Summarizer(shared, prompt: spec.prompt, mostTokens: spec.maxTokens)
+        summarizers[spec] = made
+        return made
+    }
+
+    func generate(_ spec: GenerationSpec) throws(EventFailure) -> GenerateAnswer {
+        guard let shared = loaded[spec.model]?.shared else { throw .engine("there is no model named \(spec.model)") }
+        let start = monotonicNanoseconds()
+        let prompt = try tokens(of: spec, for: shared.session.model)
+        // The tasks' prefixes are put aside; they come back with the next event.
+        shared.release()
+        guard let answer = try generate(prompt, spec, on: shared.session, since: start) else { throw .stopped }
+        return answer
+    }
+
+    /// Nil when it was told to stop.
+    private func generate(
+        _ prompt: [Int32], _ spec: GenerationSpec, on session: Session, since start: UInt64
+    ) throws(EventFailure) -> GenerateAnswer? {
+        do throws(GenerationError) {
+            var generator = try Generator(
+                session, prompt: prompt, options: spec.sampling, mostTokens: spec.maxTokens,
+                isCancelled: isCancelled)
+            let prefilled = monotonicNanoseconds()
+            let text = try generator.text()
+            let ended = monotonicNanoseconds()
+            guard generator.ending != .cancelled else { return nil }
+            let tokens = TokenUse(prompt: prompt.count, generated: generator.tokenCount)
+            let effort = Effort(
+                tokens: tokens, prefillSeconds: Double(prefilled - start) / 1e9,
+                decodeSeconds: Double(ended - prefilled) / 1e9)
+            return GenerateAnswer(text: text, effort: effort)
+        } catch {
+            throw .engine(error.description)
+        }
+    }
+
+    private func tokens(of spec: GenerationSpec, for model: Model) throws(EventFailure) -> [Int32] {
+        do throws(TokenizerError) {
+            let tokenizer = try model.tokenizer
+            guard !spec.raw else { return tokenizer.encode(spec.prompt, addSpecial: true, parseSpecial: true) }
+            let message = ChatMessage(.user, spec.prompt)
+            return tokenizer.encode(
+                model.chatTemplate.segments([message], addGenerationPrompt: true), addSpecial: true)
+        } catch {
+            throw .engine(error.description)
+        }
+    }
+
+    private func classifier(_ spec: ClassifierSpec) throws(EventFailure) -> Classifier {
+        recentSpecs.removeAll { $0 == spec }
+        recentSpecs.append(spec)
+        if let known = classifiers[spec] { return known }
+        guard let shared = loaded[spec.model]?.shared else { throw .engine("there is no model named \(spec.model)") }
+        if classifiers.count >= Self.mostClassifiers {
+            classifiers[recentSpecs.removeFirst()] = nil
+        }
+        do throws(TaskError) {
+            let made = try Classifier(shared, labels: spec.labels, prompt: .instruction(spec.prompt))
+            classifiers[spec] = made
+            return made
+        } catch {
+            throw .engine(error.description)
+        }
+    }
+}
+
+extension ClassifyPrompt {
+    /// A task's `prompt`: a whole user message when it says where the text goes, else what to judge by.
+    static func instruction(_ prompt: String?) -> ClassifyPrompt {
+        guard let prompt else { return .standard }
+        if prompt.contains("{{text}}") { return ClassifyPrompt(user: prompt) }
+        var result = ClassifyPrompt.standard
+        result.system = prompt.contains("{{labels}}") ? prompt : "\(prompt) Answer with one label: {{labels}}."
+        return result
+    }
+}
+
+extension GenerationSpec {
+    /// What a request leaves out has llama.cpp's defaults.
+    var sampling: SamplerOptions {
+        var options = SamplerOptions(temperature: Float(temperature))
+        if let topK { options.topK = topK }
+        if let topP { options.topP = Float(topP) }
+        if let minP { options.minP = Float(minP) }
+        if let repeatPenalty { options.repeatPenalty = Float(repeatPenalty) }
+        if let seed { options.seed = seed }
+        return options
+    }
+}

@@ -1,0 +1,259 @@
+import Linux
+import Spool
+import Synchronization
+import Transport
+
+/// Where received messages go: which tasks want them, and what must be stored before the broker may forget them.
+///
+/// Runs on the network thread, one message at a time, before the acknowledgement leaves.
+final class Intake: Sendable {
+    /// One task's way of taking messages.
+    private struct Route: Sendable {
+        let task: TaskSection
+        /// Filters that begin with a wildcard do not take in what this daemon itself publishes: a `#` would feed on
+        /// its own results.
+        let named: [String]
+        let wild: [String]
+        let onTopic: String?
+
+        init(_ task: TaskSection) {
+            self.task = task
+            func isWild(_ filter: String) -> Bool { unshared(filter).hasPrefix("#") || unshared(filter).hasPrefix("+") }
+            named = task.subscribe.filter { !isWild($0) }
+            wild = task.subscribe.filter(isWild)
+            if case .onTopic(let topic) = task.window { onTopic = topic } else { onTopic = nil }
+        }
+
+        func takes(_ topic: String, isOwn: Bool) -> Bool {
+            named.contains { topicMatches(filter: $0, topic: topic) }
+                || (!isOwn && wild.contains { topicMatches(filter: $0, topic: topic) })
+        }
+    }
+
+    private struct State {
+        var routes: [Route] = []
+        var maxPayload = 0
+        /// False while the daemon stops: events are stored for the next start, and QoS 0 ones not taken any more.
+        var isOpen = true
+    }
+
+    private let state = Mutex(State())
+    private let base: String
+    private let spool: Spool
+    private let scheduler: Scheduler
+    private let time: TimeSource
+    private let log: DaemonLog
+    private let requests: RequestHandler
+    private let fail: @Sendable (Job, EventFailure) -> Void
+    private let windows: Windows
+
+    init(
+        base: String, spool: Spool, time: TimeSource, windows: Windows, scheduler: Scheduler, requests: RequestHandler,
+        log: DaemonLog, fail: @escaping @Sendable (Job, EventFailure) -> Void
+    ) {
+        self.base = base
+        self.spool = spool
+        self.scheduler = scheduler
+        self.time = time
+        self.windows = windows
+        self.requests = requests
+        self.log = log
+        self.fail = fail
+    }
+
+    /// Takes over the tasks of a configuration.
+    func configure(_ configuration: Configuration) {
+        let routes = configuration.tasks.map(Route.init)
+        state.withLock { state in
+            state.routes = routes
+            state.maxPayload = configuration.limits.maxPayload
+        }
+    }
+
+    /// From now on events are only stored.
+    func close() { state.withLock { $0.isOpen = false } }
+
+    /// What the tasks of a configuration and the requests need to be subscribed to.
+    static func filters(_ configuration: Configuration) -> [String] {
+        var filters = ["\(configuration.baseTopic)/request/#"]
+        for task in configuration.tasks {
+            filters += task.subscribe
+            if case .onTopic(let topic) = task.window { filters.append(topic) }
+        }
+        return TopicCover.withoutCovered(filters)
+    }
+
+    func accept(_ message: MQTTMessage) -> Acceptance {
+        let (routes, maxPayload, isOpen) = state.withLock { ($0.routes, $0.maxPayload, $0.isOpen) }
+        if let request = Request(message, base: base) {
+            if isOpen { requests.handle(request) }
+            return .accepted
+        }
+        let isOwn = message.topic.hasPrefix(base + "/")
+        let takers = routes.filter { $0.takes(message.topic, isOwn: isOwn) }.map(\.task)
+        let acceptance =
+            takers.isEmpty ? .accepted : accept(message, for: takers, maxPayload: maxPayload, isOpen: isOpen)
+        if acceptance == .accepted, isOpen { closeWindows(of: routes, on: message) }
+        return acceptance
+    }
+
+    private func closeWindows(of routes: [Route], on message: MQTTMessage) {
+        for route in routes where route.onTopic == message.topic {
+            guard let window = windows.close(route.task.name) else {
+                log.info("\(route.task.name): the window has no events")
+                continue
+            }
+            scheduler.offer(job(of: window, reply: Self.reply(of: message)))
+        }
+    }
+
+    private func accept(
+        _ message: MQTTMessage, for tasks: [TaskSection], maxPayload: Int, isOpen: Bool
+    ) -> Acceptance {
+        let event = Event(message, id: ULID.next().description, received: time.wall())
+        // Oversize and empty messages are answered at once; there is nothing to store for later.
+        let isOversize = message.originalSize > maxPayload
+        var isSpooled = false
+        if message.qos > 0, !isOversize, !message.payload.isEmpty {
+            do {
+                try store(tasks.map { event.spooled(for: $0) })
+                isSpooled = true
+            } catch {
+                log.error("an event cannot be spooled: \(error)", every: "spool")
+                guard case .full = error else { return .refused }
+                for task in tasks { fail(job(of: event, for: task, isSpooled: false), .shed) }
+                return .accepted
+            }
+        }
+        guard isOpen else { return isSpooled || message.qos == 0 ? .accepted : .refused }
+        let payload = Payload(isOversize ? [] : message.payload)
+        for task in tasks {
+            if isOversize {
+                fail(
+                    job(of: event, for: task, isSpooled: false),
+                    .oversize(bytes: message.originalSize, limit: maxPayload))
+            } else {
+                process(event, payload: payload, for: task, isSpooled: isSpooled)
+            }
+        }
+        return .accepted
+    }
+
+    /// Stores an event for its tasks; when the spool is full, what waits with less importance makes room.
+    private func store(_ events: [SpooledEvent]) throws(SpoolError) {
+        let priority = events.map(\.priority).max() ?? 0
+        // A few victims are enough for one message; more would hold up the network thread.
+        for _ in 0..<16 {
+            do {
+                return try spool.accept(events)
+            } catch {
+                guard case .full = error, scheduler.shedLowest(below: priority) else { throw error }
+            }
+        }
+        try spool.accept(events)
+    }
+
+    /// Hands an event to the engine's queue or to its task's window.
+    private func process(_ event: Event, payload: Payload, for task: TaskSection, isSpooled: Bool) {
+        var job = job(of: event, for: task, isSpooled: isSpooled)
+        do throws(EventFailure) {
+            switch task.kind {
+            case .summarize:
+                let text = try EventText.make(
+                    topic: event.topic, payload: payload, template: task.text, longest: OpenWindow.longestText)
+                let key = isSpooled ? SpooledEvent.Key(id: event.id, task: task.name) : nil
+                let entry = WindowEvent(received: event.received, topic: event.topic, text: text)
+                if let full = windows.add(entry, id: event.id, task: task, key: key) {
+                    scheduler.offer(self.job(of: full))
+                }
+            default:
+                let text = try EventText.make(topic: event.topic, payload: payload, template: task.text)
+                job.work = .classify(text, task.classifierSpec)
+                scheduler.offer(job)
+            }
+        } catch {
+            fail(job, error)
+        }
+    }
+}
+
+extension Intake {
+    /// Takes up what an earlier run has stored but not answered. Call before the transport starts.
+    ///
+    /// Returns the marks of what it took up: the broker may not have got the acknowledgement and send those again.
+    func recover() -> [DeliveryMark] {
+        let tasks = Dictionary(state.withLock { $0.routes }.map { ($0.task.name, $0.task) }) { first, _ in first }
+        var cursor = Spool.Cursor.start
+        var count = 0
+        var marks: Set<DeliveryMark> = []
+        do {
+            while true {
+                let page = try spool.pendingEvents(after: cursor, limit: 100)
+                guard !page.events.isEmpty else { break }
+                cursor = page.next
+                for event in page.events {
+                    // One message serves several tasks; the broker sends it once.
+                    if event.packetID != 0 {
+                        marks.insert(DeliveryMark(packetID: event.packetID, topic: event.topic, payload: event.payload))
+                    }
+                    recover(event, tasks: tasks)
+                }
+                count += page.events.count
+            }
+        } catch {
+            log.error("the spool cannot be read: \(error)")
+        }
+        if count > 0 { log.notice("\(count) events of an earlier run are taken up") }
+        return Array(marks)
+    }
+
+    private func recover(_ stored: SpooledEvent, tasks: [String: TaskSection]) {
+        guard let task = tasks[stored.task] else {
+            // Its task was removed while the daemon was down: nobody waits for an answer.
+            return discard(stored.key)
+        }
+        process(Event(stored), payload: Payload(stored.payload), for: task, isSpooled: true)
+    }
+
+    private func discard(_ key: SpooledEvent.Key) {
+        do {
+            try spool.complete(key, messages: [])
+        } catch {
+            log.error("the spool cannot be written: \(error)", every: "spool")
+        }
+    }
+
+    /// The summary of a window, to be computed.
+    func job(of window: ClosedWindow, reply: ReplyAddress? = nil) -> Job {
+        Job(
+            id: window.id, task: window.task, topic: window.topic, received: window.end, ready: time.monotonic(),
+            deadline: deadline(of: window.task, received: time.wall()), priority: window.task.priority,
+            origin: .window, reply: reply, work: .summarize(window, window.task.summarySpec))
+    }
+
+    private func job(of event: Event, for task: TaskSection, isSpooled: Bool) -> Job {
+        Job(
+            id: event.id, task: task, topic: event.topic, received: event.received, ready: time.monotonic(),
+            deadline: deadline(of: task, received: event.received), priority: task.priority,
+            origin: .event(spooled: isSpooled), reply: event.reply, work: .classify("", task.classifierSpec))
+    }
+
+    /// On the monotonic clock, so that a wall clock set forward at start-up does not expire everything.
+    private func deadline(of task: TaskSection, received: Timestamp) -> UInt64? {
+        guard let limit = task.deadline else { return nil }
+        let age = max(0, time.wall().milliseconds - received.milliseconds)
+        let left = max(0, limit.milliseconds - age)
+        return time.monotonic() &+ Duration.milliseconds(left).nanoseconds  // cannot wrap: the cap is a day
+    }
+
+    static func reply(of message: MQTTMessage) -> ReplyAddress? {
+        guard let topic = message.responseTopic, isValidTopic(topic) else { return nil }
+        return ReplyAddress(topic: topic, correlationData: message.correlationData, transaction: nil)
+    }
+}
+
+/// A filter without its share group.
+private func unshared(_ filter: String) -> Substring {
+    guard filter.hasPrefix("$share/") else { return filter[...] }
+    return filter.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).last ?? ""
+}

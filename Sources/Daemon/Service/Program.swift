@@ -1,0 +1,110 @@
+import CLinux
+import Dispatch
+import Glibc
+import Linux
+import Logging
+import Spool
+import Synchronization
+import Transport
+
+/// `martlet run`: what a daemon on a real machine is made of.
+public enum Program {
+    /// Runs the daemon of a configuration file until it is told to stop. Blocks the calling thread.
+    ///
+    /// Throws `ConfigurationError` or `DaemonError`, both before `READY=1`.
+    public static func run(configuration path: String, build: BuildInfo) throws {
+        keepMemorySmall()
+        let configuration = try Configuration.load(path: path)
+        LoggingSystem.bootstrap { _ in StandardErrorLog() }
+        let daemon = Daemon(configuration, try parts(configuration, path: path, build: build))
+        let failure = Failure()
+        let ended = DispatchSemaphore(value: 0)
+        Task.detached {
+            do {
+                try await daemon.run()
+            } catch {
+                failure.error.withLock { $0 = error }
+            }
+            ended.signal()
+        }
+        // The calling thread is not one of Swift's pool, so it may wait.
+        ended.wait()
+        if let error = failure.error.withLock({ $0 }) { throw error }
+    }
+
+    /// Keeps what large messages took from staying with the process.
+    ///
+    /// glibc raises its threshold for mapped allocations to the largest block ever freed, so after one 10 MB payload
+    /// such blocks come from the heap and fragment it; and it makes up to eight heaps for each core, where our few
+    /// threads get by with two. Measured after ten payloads of 10 MB: 30 MB anonymous without these lines.
+    private static func keepMemorySmall() {
+        mallopt(M_MMAP_THRESHOLD, 128 << 10)
+        mallopt(M_TRIM_THRESHOLD, 128 << 10)
+        mallopt(M_ARENA_MAX, 2)
+    }
+
+    private final class Failure: Sendable {
+        let error = Mutex<(any Error)?>(nil)
+    }
+
+    private static func parts(
+        _ configuration: Configuration, path: String, build: BuildInfo
+    ) throws(DaemonError) -> DaemonParts {
+        let logger = Logger(label: "martlet")
+        let transport: MQTTClient
+        do throws(TransportError) {
+            transport = try MQTTClient(configuration.mqttOptions)
+        } catch {
+            throw DaemonError(error.description, exitStatus: 78)
+        }
+        let folder = try stateFolder(device: configuration.device.id)
+        let spool: Spool
+        do throws(SpoolError) {
+            spool = try Spool(path: "\(folder)/spool.db", limitBytes: configuration.limits.spool) {
+                logger.warning("\($0)")
+            }
+        } catch {
+            throw DaemonError(error.description, exitStatus: 73)
+        }
+        var parts = DaemonParts(
+            transport: transport, spool: spool,
+            makeRunner: { (models, isCancelled) throws(DaemonError) in
+                try ModelRunner(models, isCancelled: isCancelled)
+            }, logger: logger)
+        parts.build = build
+        parts.notifier = ServiceNotifier()
+        parts.digest = { try? SHA256.hexadecimal(ofFile: $0) }
+        parts.loadConfiguration = { () throws(ConfigurationError) in try Configuration.load(path: path) }
+        return parts
+    }
+
+    /// Where the spool lives: systemd's StateDirectory=, else the user's state folder (XDG), else /var/lib.
+    ///
+    /// Outside systemd each device has a folder of its own, so that two daemons of one user do not meet.
+    static func stateFolder(
+        device: String, variable: (String) -> String? = ServiceNotifier.environment
+    ) throws(DaemonError) -> String {
+        // systemd separates several folders with colons.
+        if let given = variable("STATE_DIRECTORY")?.split(separator: ":").first { return String(given) }
+        let base: String
+        if let state = variable("XDG_STATE_HOME"), state.hasPrefix("/") {
+            base = state
+        } else if let home = variable("HOME"), home.hasPrefix("/"), home != "/" {
+            base = home + "/.local/state"
+        } else {
+            base = "/var/lib"
+        }
+        let folder = "\(base)/martlet/\(device)"
+        var made = ""
+        for part in folder.split(separator: "/") {
+            made += "/\(part)"
+            guard mkdir(made, 0o700) != 0, errno != EEXIST else { continue }
+            // A parent that cannot be made but exists, as on a read-only root, is no failure.
+            if access(made, F_OK) == 0 { continue }
+            throw DaemonError(
+                "\(SystemError("make the folder", made)). Set STATE_DIRECTORY to one that martlet may write to",
+                exitStatus: 73)
+        }
+        return folder
+    }
+}

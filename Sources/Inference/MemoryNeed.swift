@@ -1,0 +1,45 @@
+import GGUF
+import Linux
+
+/// The memory a model takes, in bytes.
+public struct MemoryNeed: Sendable, Equatable {
+    public let context: Int
+    /// Mapped weights: page cache, shared and given back under pressure.
+    public let file: Int
+    /// Keys and values if every cell of the context is used.
+    public let cache: Int
+    /// Scratch of a session with the default batch.
+    public let scratch: Int
+    /// What the machine has left now; nil where it does not tell.
+    public let available: Int?
+
+    /// Whether all of it fits what is available; the file counts, because weights that are dropped must be read again.
+    public var fits: Bool? { available.map { file + cache + scratch <= $0 } }
+}
+
+extension Model {
+    /// What running this model with `context` tokens takes on this machine.
+    public func memoryNeed(context: Int, batch: Int = 128, threads: Int = 4, tree: FileTree = .machine) -> MemoryNeed {
+        let padded = (config.headLength + 7) / 8 * 8
+        let cells = (context + 7) / 8 * 8
+        let perToken = 2 * config.embeddingLength + 2 * config.headCount * config.headLength + config.feedForwardLength
+        let widest = max(config.embeddingLength, config.feedForwardLength)
+        let perThread = 8 * widest * 5 + batch * 8 * 12
+        let available = tree.lines("/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
+            .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
+        return MemoryNeed(
+            context: context, file: file.mapped.bytes.count,
+            cache: 4 * config.blockCount * config.headCountKV * cells * padded,
+            scratch: batch * (4 * perToken + 2 * widest) + threads * perThread + 4 * vocabularyCount,
+            available: available.map { $0 * 1024 })
+    }
+
+    /// The first tensor with a scale that is not finite: a flipped bit that would turn every answer into noise.
+    public func firstUnusableTensor() -> String? {
+        for tensor in file.tensors {
+            guard let format = WeightFormatScan(tensor) else { continue }
+            if !format.allFinite() { return tensor.name }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,48 @@
+import GGUF
+import Kernels
+import Tokenizers
+
+/// A model ready to run: its shape, its mapped weights and its tokenizer. Immutable and shared by sessions.
+public final class Model: Sendable {
+    public let file: GGUFFile
+    public let config: ModelConfig
+    /// Why there is no tokenizer, or the tokenizer: raw token ids run without one.
+    public let tokenizerResult: Result<Tokenizer, TokenizerError>
+    public let chatTemplate: ChatTemplate
+    /// The instruction-set tier its kernels belong to.
+    public let tier: KernelTier
+    let weights: MappedWeights
+    let table: KernelTable
+
+    /// Maps and checks the file at `path`.
+    ///
+    /// Throws `GGUFError` for a file that is not GGUF, `ModelError` for one we cannot run, `TierError` for a
+    /// `MARTLET_TIER` this CPU lacks.
+    public init(path: String, tier: KernelTier? = nil) throws {
+        file = try GGUFFile(path: path)
+        config = try ModelConfig(file)
+        self.tier = try tier ?? KernelTier.choose()
+        table = KernelTable(tier: self.tier)
+        weights = try MappedWeights(file, config, table)
+        do throws(TokenizerError) {
+            tokenizerResult = .success(try Tokenizer(file))
+        } catch {
+            tokenizerResult = .failure(error)
+        }
+        chatTemplate = ChatTemplate.detect(in: file)
+    }
+
+    /// The tokenizer; throws why this file has none.
+    public var tokenizer: Tokenizer {
+        get throws(TokenizerError) { try tokenizerResult.get() }
+    }
+
+    /// Rows of the embedding; token ids are below it.
+    public var vocabularyCount: Int { weights.tokenEmbd.rows }
+
+    /// Bytes of weights that one decoded token reads.
+    public var bytesPerToken: Int { weights.bytesPerToken }
+
+    /// Weights in all tensors.
+    public var parameterCount: Int { file.tensors.reduce(0) { $0 + $1.dimensions.reduce(1, *) } }
+}

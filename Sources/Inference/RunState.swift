@@ -1,0 +1,131 @@
+import Kernels
+import QuantBlocks
+
+/// The input of a matrix product: float vectors, and the same quantised. One vector a token.
+struct Activations {
+    /// (tokens, xStride)
+    var x: UnsafeMutablePointer<Float>
+    var xStride: Int
+    /// (tokens, qStride)
+    var q: UnsafeMutablePointer<Int8>
+    var qStride: Int
+    /// (tokens, dsStride): a pair (d, s) per 32 values.
+    var ds: UnsafeMutablePointer<Float>
+    var dsStride: Int
+}
+
+/// All scratch of a session, allocated once: a forward pass allocates nothing.
+///
+/// Ownership: the session. Buffers of the whole batch are shared by all threads, `ThreadScratch` is one thread's own.
+final class RunState {
+    /// Tokens that one pass computes at most.
+    let batch: Int
+    /// Residual stream (batch, embedding).
+    let x: UnsafeMutablePointer<Float>
+    /// Normalised residual stream (batch, embedding).
+    let normed: UnsafeMutablePointer<Float>
+    /// Rotated queries (batch, headCount · headLength).
+    let query: UnsafeMutablePointer<Float>
+    /// What attention yields (batch, headCount · headLength).
+    let attention: UnsafeMutablePointer<Float>
+    /// silu(gate) · up (batch, feedForward).
+    let hidden: UnsafeMutablePointer<Float>
+    /// Quantised form of whatever is multiplied next (batch, widest row).
+    let q: UnsafeMutablePointer<Int8>
+    let ds: UnsafeMutablePointer<Float>
+    /// The longest row of any matrix, rounded up to 32.
+    let widest: Int
+    /// Rotation of each token: (batch, ropeDimensionCount / 2) pairs of cosine and sine.
+    let rotation: UnsafeMutablePointer<SIMD2<Float>>
+    /// One work counter per step of a pass, each on its own cache line.
+    let counters: UnsafeMutablePointer<UInt32>
+    let counterCount: Int
+    let threads: [ThreadScratch]
+    /// Logits of one token (vocabulary).
+    let logits: UnsafeMutablePointer<Float>
+
+    /// Steps of one layer that share out work: four inputs and five products.
+    static let stepsPerLayer = 9
+    /// UInt32s between two counters: 64 bytes.
+    static let counterStride = 16
+
+    init(_ model: Model, context: Int, batch: Int, threads threadCount: Int) {
+        let config = model.config
+        let attentionWidth = config.headCount * config.headLength
+        self.batch = batch
+        widest = (max(config.embeddingLength, attentionWidth, config.feedForwardLength) + 31) / 32 * 32
+        x = .allocate(capacity: batch * config.embeddingLength)
+        normed = .allocate(capacity: batch * config.embeddingLength)
+        query = .allocate(capacity: batch * attentionWidth)
+        attention = .allocate(capacity: batch * attentionWidth)
+        hidden = .allocate(capacity: batch * config.feedForwardLength)
+        q = .allocate(capacity: batch * widest)
+        ds = .allocate(capacity: batch * widest / 16)
+        rotation = .allocate(capacity: batch * config.ropeDimensionCount / 2)
+        counterCount = (config.blockCount * Self.stepsPerLayer + 1) * Self.counterStride
+        counters = .allocate(capacity: counterCount)
+        logits = .allocate(capacity: model.vocabularyCount)
+        let widest = widest
+        threads = (0..<threadCount).map { _ in
+            ThreadScratch(config, widest: widest, context: context, batch: batch)
+        }
+    }
+
+    deinit {
+        for buffer in [x, normed, query, attention, hidden, ds, logits] { buffer.deallocate() }
+        q.deallocate()
+        rotation.deallocate()
+        counters.deallocate()
+        for scratch in threads { scratch.deallocate() }
+    }
+}
+
+/// One thread's own buffers.
+struct ThreadScratch {
+    /// An unpacked tile: up to `tileRows` rows of floats.
+    let tile: UnsafeMutableRawPointer
+    /// Its scales: at most four vectors of eight per 32 weights.
+    let meta: UnsafeMutablePointer<Float>
+    /// Products of a tile (batch, tileRows), twice: gate and up are computed together.
+    let products: UnsafeMutablePointer<Float>
+    let otherProducts: UnsafeMutablePointer<Float>
+    /// One head of every token before rotation (batch, headLength).
+    let head: UnsafeMutablePointer<Float>
+    /// A decode step's own normalised and quantised input, so that it needs no barrier.
+    let single: Activations
+    /// Queries of an attention block (rows, padded head), their scores (rows, cells) and sums (rows, padded head).
+    let attentionQuery: UnsafeMutablePointer<Float>
+    let scores: UnsafeMutablePointer<Float>
+    let attentionOut: UnsafeMutablePointer<Float>
+    /// Query rows that attention handles at once.
+    let attentionTokens: Int
+
+    /// Query rows of one attention block: enough to reuse each key, few enough for the first-level cache.
+    private static let attentionRows = 24
+
+    init(_ config: ModelConfig, widest: Int, context: Int, batch: Int) {
+        let paddedHead = (config.headLength + 7) / 8 * 8
+        attentionTokens = max(1, Self.attentionRows / config.groupSize)
+        let rows = attentionTokens * config.groupSize
+        // Aligned to a vector, so that a tile's loads do not straddle cache lines.
+        tile = .allocate(byteCount: tileRows * widest * 4, alignment: 64)
+        meta = .allocate(capacity: widest / 32 * tileRows * 4)
+        products = .allocate(capacity: batch * max(tileRows, config.headLength))
+        otherProducts = .allocate(capacity: batch * tileRows)
+        head = .allocate(capacity: batch * config.headLength)
+        single = Activations(
+            x: .allocate(capacity: widest), xStride: widest, q: .allocate(capacity: widest), qStride: widest,
+            ds: .allocate(capacity: widest / 16), dsStride: widest / 16)
+        attentionQuery = .allocate(capacity: rows * paddedHead)
+        attentionQuery.initialize(repeating: 0, count: rows * paddedHead)
+        scores = .allocate(capacity: rows * ((context + 7) / 8 * 8))
+        attentionOut = .allocate(capacity: rows * paddedHead)
+    }
+
+    func deallocate() {
+        tile.deallocate()
+        for buffer in [meta, products, otherProducts, head, single.x, single.ds] { buffer.deallocate() }
+        for buffer in [attentionQuery, scores, attentionOut] { buffer.deallocate() }
+        single.q.deallocate()
+    }
+}

@@ -1,0 +1,257 @@
+import Glibc
+import Kernels
+import Linux
+
+/// A node of a tree of tokens laid behind the context: all its nodes are computed in one pass.
+public struct TreeNode: Sendable, Equatable {
+    public let token: Int32
+    /// Index of the parent among the nodes (smaller than this node's own), or nil below the context.
+    public let parent: Int?
+
+    public init(token: Int32, parent: Int?) {
+        self.token = token
+        self.parent = parent
+    }
+}
+
+/// The state behind a prefix, copied out of the cache: put back, it saves computing the prefix again.
+public struct PrefixState: Sendable {
+    public let count: Int
+    let cells: [UInt16]
+}
+
+/// One running context of a model: its cache, its scratch and its threads.
+///
+/// Not thread-safe and deliberately not Sendable: one engine thread owns it. Cells are filled in order by `evaluate`,
+/// and cut back by `truncate`.
+public final class Session {
+    public let model: Model
+    /// Cells, that is tokens, that fit.
+    public let context: Int
+    /// Cells in use.
+    public private(set) var count = 0
+    /// Tokens computed since the session began, trees included.
+    public private(set) var evaluated = 0
+
+    let pool: WorkerPool
+    let cache: KVCache
+    let state: RunState
+    /// What `runLayers` works on; written before the threads start, only read while they run.
+    private(set) var pending = Batch()
+    /// Rotation frequency of each pair of elements.
+    private let frequencies: [Float]
+    /// Which token of the last pass `logits()` belongs to.
+    private var lastToken = 0
+    private var visible: [Bool] = []
+
+    /// The context nobody needs more of; a cap so that sizes stay far from overflow.
+    public static let largestContext = 1 << 20
+
+    /// Allocates what `context` tokens need at most; cache pages are taken only when they are used.
+    ///
+    /// - Parameters:
+    ///   - context: cells; at most what the model was trained for.
+    ///   - threads: members of the pool, the calling thread included; 0 means one per performance core.
+    ///   - batch: tokens computed together; more reuse each weight oftener and take more scratch.
+    public init(model: Model, context: Int, threads: Int = 0, batch: Int = 128) throws(InferenceError) {
+        guard context >= 1, context <= min(model.config.contextLength, Self.largestContext) else {
+            throw InferenceError(
+                "a context of \(context) is outside 1…\(min(model.config.contextLength, Self.largestContext)), "
+                    + "what the model was trained for. Choose a smaller context.")
+        }
+        let cores = CPUTopology.detect().performance
+        let members = threads > 0 ? min(threads, 64) : cores.count
+        self.model = model
+        self.context = context
+        cache = try KVCache(model.config, context: context)
+        state = RunState(model, context: context, batch: max(1, min(batch, context, 1024)), threads: members)
+        pool = WorkerPool(count: members)
+        let config = model.config
+        let half = config.ropeDimensionCount / 2
+        let factors = model.weights.ropeFreqs
+        frequencies = (0..<half).map { i in
+            let exponent = -2 * Float(i) / Float(config.ropeDimensionCount)
+            return powf(config.ropeFrequencyBase, exponent) / (factors?.floats[i] ?? 1) / config.ropeScale
+        }
+    }
+
+    /// Threads that compute.
+    public var threads: Int { pool.count }
+
+    /// Forgets all cells from `count` on.
+    public func truncate(to count: Int) { self.count = max(0, min(count, self.count)) }
+
+    /// Computes `tokens` behind the cells in use, in causal order, and keeps them.
+    ///
+    /// Throws when they do not fit or an id is not in the vocabulary; nothing is changed then.
+    public func evaluate(_ tokens: [Int32]) throws(InferenceError) {
+        try evaluate(tokens, eachToken: nil)
+    }
+
+    /// The same, and hands the logits of every token to `eachToken` (index, vocabulary floats valid during the call).
+    public func evaluate(
+        _ tokens: [Int32], eachToken: ((Int, UnsafeBufferPointer<Float>) -> Void)?
+    ) throws(InferenceError) {
+        try check(tokens)
+        var done = 0
+        while done < tokens.count {
+            let some = min(state.batch, tokens.count - done)
+            embed(tokens[done..<done + some])
+            for t in 0..<some { setRotation(t, position: count + t) }
+            run(Batch(tokens: some, firstCell: count, visible: nil))
+            count += some
+            if let eachToken {
+                for t in 0..<some {
+                    lastToken = t
+                    eachToken(done + t, logits())
+                }
+            }
+            done += some
+        }
+    }
+
+    /// Computes a tree of tokens behind the cells in use without keeping it; ask `treeLogits` before the next pass.
+    public func evaluateTree(_ nodes: [TreeNode]) throws(InferenceError) {
+        try check(nodes.map(\.token))
+        guard nodes.count <= state.batch else {
+            throw InferenceError("a tree of \(nodes.count) tokens is larger than a batch of \(state.batch). Use fewer.")
+        }
+        var depths: [Int] = []
+        visible = [Bool](repeating: false, count: nodes.count * nodes.count)
+        for (index, node) in nodes.enumerated() {
+            guard node.parent.map({ $0 >= 0 && $0 < index }) ?? true else {
+                throw InferenceError("node \(index) of a tree stands before its parent. Order parents first.")
+            }
+            depths.append(node.parent.map { depths[$0] + 1 } ?? 0)
+            visible[index * nodes.count + index] = true
+            var ancestor = node.parent
+            while let at = ancestor {
+                visible[index * nodes.count + at] = true
+                ancestor = nodes[at].parent
+            }
+        }
+        embed(nodes.map(\.token)[...])
+        for t in nodes.indices { setRotation(t, position: count + depths[t]) }
+        visible.withUnsafeBufferPointer {
+            run(Batch(tokens: nodes.count, firstCell: count, visible: $0.baseAddress))
+        }
+    }
+
+    /// Copies the cells in use out.
+    public func snapshot() -> PrefixState {
+        PrefixState(count: count, cells: cache.copy(count, layers: model.config.blockCount))
+    }
+
+    /// Replaces the cells in use by a snapshot of this session's model.
+    public func restore(_ prefix: PrefixState) {
+        guard prefix.count <= context else { return }
+        cache.restore(prefix.cells, prefix.count, layers: model.config.blockCount)
+        count = prefix.count
+    }
+
+    // MARK: Logits
+
+    /// Logits of the last token over the whole vocabulary; valid until the next call.
+    public func logits() -> UnsafeBufferPointer<Float> {
+        let output = model.weights.output
+        let input = normalizeOutput(lastToken)
+        withUnsafePointer(to: input) { input in
+            var job = LogitsJob(session: Unmanaged.passUnretained(self), input: input)
+            state.counters[0] = 0
+            pool.run(&job) { thread, raw in
+                guard let job = raw.assumingMemoryBound(to: LogitsJob.self).pointee as LogitsJob? else { return }
+                job.session._withUnsafeGuaranteedRef { $0.computeLogits(job.input.pointee, thread) }
+            }
+        }
+        return UnsafeBufferPointer(start: state.logits, count: output.rows)
+    }
+
+    /// Logits of the last token at some rows of the head: only those weights are read.
+    public func logits(of rows: [Int32]) -> [Float] { logits(of: rows, at: lastToken) }
+
+    /// Logits behind node `node` of the last tree, at some rows of the head.
+    public func treeLogits(node: Int, of rows: [Int32]) -> [Float] { logits(of: rows, at: node) }
+
+    private struct LogitsJob {
+        let session: Unmanaged<Session>
+        let input: UnsafePointer<Activations>
+    }
+
+    private func computeLogits(_ input: Activations, _ thread: Int) {
+        let output = model.weights.output
+        let band = 256
+        let counter = WorkCounter(state.counters)
+        while let piece = counter.next(below: (output.rows + band - 1) / band) {
+            let first = piece * band
+            multiply(
+                output, first, min(band, output.rows - first), input, 1, state.threads[thread],
+                to: state.logits + first, 0)
+        }
+    }
+
+    private func logits(of rows: [Int32], at token: Int) -> [Float] {
+        let output = model.weights.output
+        guard token >= 0, token < max(1, pending.tokens) else { return [] }
+        let input = normalizeOutput(token)
+        return rows.map { row in
+            guard row >= 0, row < output.rows else { return -.infinity }
+            var result: Float = 0
+            multiply(output, Int(row), 1, input, 1, state.threads[0], to: &result, 0)
+            return result
+        }
+    }
+
+    /// The final norm of one token of the last pass, quantised if the head wants it so.
+    private func normalizeOutput(_ token: Int) -> Activations {
+        let config = model.config
+        let input = state.threads[0].single
+        let from = state.x + token * config.embeddingLength
+        model.table.rmsNorm(
+            from, model.weights.outputNorm.floats, input.x, config.embeddingLength, config.rmsEpsilon)
+        if model.weights.output.format.usesQuantizedActivations {
+            model.table.quantize(input.x, config.embeddingLength, input.q, input.ds)
+        }
+        return input
+    }
+
+    // MARK: A pass
+
+    private func check(_ tokens: [Int32]) throws(InferenceError) {
+        guard !tokens.isEmpty else { throw InferenceError("there are no tokens to compute. Give some text.") }
+        guard tokens.count <= context - count else {
+            throw InferenceError(
+                "\(count + tokens.count) tokens do not fit a context of \(context). Shorten the input or raise `context`."
+            )
+        }
+        if let stranger = tokens.first(where: { $0 < 0 || Int($0) >= model.vocabularyCount }) {
+            throw InferenceError(
+                "token \(stranger) is not in the vocabulary of \(model.vocabularyCount). Use this model's tokenizer.")
+        }
+    }
+
+    private func embed(_ tokens: ArraySlice<Int32>) {
+        let table = model.weights.tokenEmbd
+        for (t, token) in tokens.enumerated() {
+            table.kernels.dequantize(
+                table.bytes + Int(token) * table.rowByteCount, table.columns, state.x + t * table.columns)
+        }
+    }
+
+    private func setRotation(_ t: Int, position: Int) {
+        let to = state.rotation + t * frequencies.count
+        for (i, frequency) in frequencies.enumerated() {
+            let angle = Float(position) * frequency
+            to[i] = SIMD2(cosf(angle), sinf(angle))
+        }
+    }
+
+    private func run(_ batch: Batch) {
+        pending = batch
+        state.counters.update(repeating: 0, count: state.counterCount)
+        pool.run(Unmanaged.passUnretained(self).toOpaque()) { thread, raw in
+            Unmanaged<Session>.fromOpaque(raw)._withUnsafeGuaranteedRef { $0.runLayers(thread) }
+        }
+        lastToken = batch.tokens - 1
+        evaluated += batch.tokens
+    }
+}

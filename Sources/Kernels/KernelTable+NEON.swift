@@ -1,0 +1,45 @@
+#if arch(arm64)
+import KernelsGeneric
+import KernelsNEON
+
+extension KernelTable {
+    static var neon: KernelTable {
+        KernelTable(
+            tier: .neon, quantize: neonQuantize, rmsNorm: tierRMSNorm, swiGLU: tierSwiGLU,
+            softmax: tierSoftmax, attentionScores: tierAttentionScores,
+            attentionValues: tierAttentionValues, toHalf: tierToHalf
+        ) { format in
+            switch format {
+            case .f32:
+                FormatKernels(
+                    gemv: neonGemvF32, unpack: neonUnpackF32, gemm: neonGemmFloat,
+                    dequantize: genericDequantizeF32)
+            case .f16:
+                FormatKernels(
+                    gemv: neonGemvF16, unpack: neonUnpackF16, gemm: neonGemmFloat,
+                    dequantize: genericDequantizeF16)
+            case .q4_0:
+                FormatKernels(
+                    gemv: neonGemvQ4_0, unpack: neonUnpackQ4_0, gemm: neonGemmNibble,
+                    dequantize: genericDequantizeQ4_0)
+            case .q4_1:
+                FormatKernels(
+                    gemv: neonGemvQ4_1, unpack: neonUnpackQ4_1, gemm: neonGemmNibble,
+                    dequantize: genericDequantizeQ4_1)
+            case .q8_0:
+                FormatKernels(
+                    gemv: neonGemvQ8_0, unpack: neonUnpackQ8_0, gemm: neonGemmSigned,
+                    dequantize: genericDequantizeQ8_0)
+            case .q4_K:
+                FormatKernels(
+                    gemv: neonGemvQ4_K, unpack: neonUnpackQ4_K, gemm: neonGemmNibble,
+                    dequantize: genericDequantizeQ4_K)
+            case .q6_K:
+                FormatKernels(
+                    gemv: neonGemvQ6_K, unpack: neonUnpackQ6_K, gemm: neonGemmSigned,
+                    dequantize: genericDequantizeQ6_K)
+            }
+        }
+    }
+}
+#endif

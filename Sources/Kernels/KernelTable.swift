@@ -1,0 +1,138 @@
+import Linux
+import QuantBlocks
+
+/// Quantises floats to signed bytes, 32 a scale: x, count (multiple of 32), q, pairs (d, s = d Σ q).
+public typealias QuantizeKernel =
+    @convention(c) (
+        UnsafePointer<Float>, Int, UnsafeMutablePointer<Int8>, UnsafeMutablePointer<Float>
+    ) -> Void
+
+/// Rows × one vector: w, row bytes, rows, k, q (k), ds (k / 32 pairs), x (k), y (rows).
+public typealias GemvKernel =
+    @convention(c) (
+        UnsafeRawPointer, Int, Int, Int, UnsafePointer<Int8>, UnsafePointer<Float>, UnsafePointer<Float>,
+        UnsafeMutablePointer<Float>
+    ) -> Void
+
+/// Unpacks a tile: w, row bytes, rows (1…tileRows), k, tile bytes, tile scales. The layout is the tier's own.
+public typealias UnpackKernel =
+    @convention(c) (
+        UnsafeRawPointer, Int, Int, Int, UnsafeMutableRawPointer, UnsafeMutablePointer<Float>
+    ) -> Void
+
+/// Tile × batch: tile, scales, k, q, q stride, ds, ds stride, x, x stride, tokens, y (tokens, tileRows).
+public typealias GemmKernel =
+    @convention(c) (
+        UnsafeRawPointer, UnsafePointer<Float>, Int, UnsafePointer<Int8>, Int, UnsafePointer<Float>, Int,
+        UnsafePointer<Float>, Int, Int, UnsafeMutablePointer<Float>
+    ) -> Void
+
+/// One row of weights as floats: row, k, y.
+public typealias DequantizeKernel = @convention(c) (UnsafeRawPointer, Int, UnsafeMutablePointer<Float>) -> Void
+
+/// y = w · x / rms(x): x, w, y, count, epsilon.
+public typealias RMSNormKernel =
+    @convention(c) (
+        UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int, Float
+    ) -> Void
+
+/// y = silu(gate) · up: gate, up, y, count.
+public typealias SwiGLUKernel =
+    @convention(c) (
+        UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int
+    ) -> Void
+
+/// Scores to probabilities, in place: scores, count.
+public typealias SoftmaxKernel = @convention(c) (UnsafeMutablePointer<Float>, Int) -> Void
+
+/// Queries × cached keys: query (rows, dimension), rows, dimension, keys (blocks, dimension, 8), blocks, scores, stride.
+public typealias AttentionScoresKernel =
+    @convention(c) (
+        UnsafePointer<Float>, Int, Int, UnsafePointer<UInt16>, Int, UnsafeMutablePointer<Float>, Int
+    ) -> Void
+
+/// Probabilities × cached values: weights, stride, rows, values (count, dimension), count, dimension, out.
+public typealias AttentionValuesKernel =
+    @convention(c) (
+        UnsafePointer<Float>, Int, Int, UnsafePointer<UInt16>, Int, Int, UnsafeMutablePointer<Float>
+    ) -> Void
+
+/// Narrows floats to halves: x, y, count.
+public typealias ToHalfKernel = @convention(c) (UnsafePointer<Float>, UnsafeMutablePointer<UInt16>, Int) -> Void
+
+/// The weight formats that have kernels. Raw values are ggml's, as GGUF stores them.
+public enum WeightFormat: UInt32, Sendable, CaseIterable {
+    case f32 = 0
+    case f16 = 1
+    case q4_0 = 2
+    case q4_1 = 3
+    case q8_0 = 8
+    case q4_K = 12
+    case q6_K = 14
+
+    /// Whether the products use the quantised activations; the others use the floats.
+    public var usesQuantizedActivations: Bool { self != .f32 && self != .f16 }
+
+    /// Whether tiles hold floats (four bytes a weight) instead of bytes.
+    public var hasFloatTile: Bool { !usesQuantizedActivations }
+}
+
+/// The kernels of one weight format.
+public struct FormatKernels: Sendable {
+    public let gemv: GemvKernel
+    public let unpack: UnpackKernel
+    public let gemm: GemmKernel
+    public let dequantize: DequantizeKernel
+}
+
+/// Every kernel of one instruction-set tier, chosen once at start.
+///
+/// Function pointers are `@convention(c)`, so a call neither retains a context nor goes through a thunk.
+public struct KernelTable: Sendable {
+    public let tier: KernelTier
+    public let quantize: QuantizeKernel
+    public let rmsNorm: RMSNormKernel
+    public let swiGLU: SwiGLUKernel
+    public let softmax: SoftmaxKernel
+    public let attentionScores: AttentionScoresKernel
+    public let attentionValues: AttentionValuesKernel
+    public let toHalf: ToHalfKernel
+    let formats: @Sendable (WeightFormat) -> FormatKernels
+
+    public subscript(format: WeightFormat) -> FormatKernels { formats(format) }
+
+    /// The kernels of `tier`. The caller has checked that the processor runs it.
+    public init(tier: KernelTier) {
+        switch tier {
+        case .generic: self = .generic
+        case .neon:
+            #if arch(arm64)
+            self = .neon
+            #else
+            self = .generic
+            #endif
+        case .avx2:
+            #if arch(x86_64)
+            self = .avx2
+            #else
+            self = .generic
+            #endif
+        }
+    }
+
+    init(
+        tier: KernelTier, quantize: QuantizeKernel, rmsNorm: RMSNormKernel, swiGLU: SwiGLUKernel,
+        softmax: SoftmaxKernel, attentionScores: AttentionScoresKernel, attentionValues: AttentionValuesKernel,
+        toHalf: ToHalfKernel, formats: @escaping @Sendable (WeightFormat) -> FormatKernels
+    ) {
+        self.tier = tier
+        self.quantize = quantize
+        self.rmsNorm = rmsNorm
+        self.swiGLU = swiGLU
+        self.softmax = softmax
+        self.attentionScores = attentionScores
+        self.attentionValues = attentionValues
+        self.toHalf = toHalf
+        self.formats = formats
+    }
+}

@@ -1,0 +1,79 @@
+#if arch(x86_64)
+import CIntrinsics
+import QuantBlocks
+
+// Short names for the vectors of this tier: 256-bit integers, eight floats.
+typealias I256 = SIMD4<Int64>
+typealias F256 = SIMD8<Float>
+
+@inline(__always)  // a load instruction
+func load256(_ address: UnsafeRawPointer) -> I256 { address.loadUnaligned(as: I256.self) }
+
+@inline(__always)  // a load instruction
+func loadFloats(_ address: UnsafePointer<Float>) -> F256 { UnsafeRawPointer(address).loadUnaligned(as: F256.self) }
+
+@inline(__always)  // a store instruction
+func storeFloats(_ value: F256, _ address: UnsafeMutablePointer<Float>) {
+    UnsafeMutableRawPointer(address).storeBytes(of: value, as: F256.self)
+}
+
+/// Four bytes in all eight lanes.
+@inline(__always)  // one broadcast load
+func broadcastBytes(_ address: UnsafePointer<Int8>) -> I256 {
+    _mm256_set1_epi32(UnsafeRawPointer(address).loadUnaligned(as: Int32.self))
+}
+
+/// Eight halves widened.
+@inline(__always)  // one conversion
+func loadHalves(_ address: UnsafePointer<UInt16>) -> F256 {
+    _mm256_cvtph_ps(UnsafeRawPointer(address).loadUnaligned(as: SIMD2<Int64>.self))
+}
+
+/// Sixteen bytes of packed nibbles as 32 bytes: the low nibbles, then the high ones.
+@inline(__always)  // four instructions in every block
+func nibbles(_ address: UnsafeRawPointer) -> I256 {
+    let bits = address.loadUnaligned(as: SIMD2<Int64>.self)
+    return _mm256_and_si256(martlet_join128(bits, _mm_srli_epi16(bits, 4)), _mm256_set1_epi8(0x0F))
+}
+
+/// Dot products of unsigned and signed bytes, four neighbours a lane, as floats.
+///
+/// Exact while two neighbouring products fit 16 bits: the unsigned byte must be at most 128.
+@inline(__always)  // three instructions in every block
+func dot(_ unsigned: I256, _ signed: I256) -> F256 {
+    _mm256_cvtepi32_ps(_mm256_madd_epi16(_mm256_maddubs_epi16(unsigned, signed), _mm256_set1_epi16(1)))
+}
+
+/// The same of two signed operands: the sign moves to `b`, so `a` may be −128 but `b` may not.
+@inline(__always)
+func dotSigned(_ a: I256, _ b: I256) -> F256 { dot(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a)) }
+
+@inline(__always)  // once a row
+func sum(_ a: F256) -> Float {
+    let four = _mm256_castps256_ps128(a) + martlet_high128_ps(a)
+    return (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// d and m of a block (two neighbouring halves) times the activation's pair (d, s), in lanes 0 and 1.
+@inline(__always)  // three instructions in every block
+func scaledPair(_ halves: UnsafeRawPointer, _ ds: UnsafePointer<Float>) -> SIMD4<Float> {
+    let dm = _mm_cvtph_ps(_mm_cvtsi32_si128(halves.loadUnaligned(as: Int32.self)))
+    let pair = UnsafeRawPointer(ds).loadUnaligned(as: SIMD2<Float>.self)
+    return dm * SIMD4(pair[0], pair[1], 0, 0)
+}
+
+@inline(__always)  // one instruction; Swift's own pointwise functions compile to compares and selects
+func pointwiseMax(_ a: F256, _ b: F256) -> F256 { _mm256_max_ps(a, b) }
+
+@inline(__always)  // as above
+func pointwiseMin(_ a: F256, _ b: F256) -> F256 { _mm256_min_ps(a, b) }
+
+@inline(__always)  // one conversion
+func widened(_ a: SIMD4<Float>) -> SIMD4<Double> { _mm256_cvtps_pd(a) }
+
+/// Narrows eight floats to halves, to the nearest even.
+@inline(__always)  // one conversion and a store
+func storeHalves(_ value: F256, _ address: UnsafeMutablePointer<UInt16>) {
+    UnsafeMutableRawPointer(address).storeBytes(of: martlet_to_half(value), as: SIMD2<Int64>.self)
+}
+#endif

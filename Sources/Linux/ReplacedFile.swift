@@ -1,0 +1,67 @@
+import Glibc
+
+/// A file written beside its final path and moved there when complete, so that a reader never sees half of it.
+///
+/// Ownership: not Sendable; one writer owns it. When it goes away before `commit`, the part is removed.
+public final class ReplacedFile {
+    public let path: String
+    private let part: String
+    private var descriptor: Int32
+    /// Collects small writes; flash likes large ones.
+    private var buffer: [UInt8] = []
+    /// Bytes appended so far.
+    public private(set) var count = 0
+
+    private static let bufferSize = 256 * 1024
+
+    /// Begins writing. Throws `SystemError` when the folder cannot be written.
+    public init(path: String) throws(SystemError) {
+        self.path = path
+        part = "\(path).\(getpid()).part"
+        descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw SystemError("create", path) }
+        buffer.reserveCapacity(Self.bufferSize)
+    }
+
+    deinit {
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        unlink(part)
+    }
+
+    public func append(_ bytes: some Collection<UInt8>) throws(SystemError) {
+        // Pieces of the buffer's size, so that a large tensor passes through without growing it.
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let piece = rest.prefix(Self.bufferSize - buffer.count)
+            buffer.append(contentsOf: piece)
+            rest = rest.dropFirst(piece.count)
+            count += piece.count
+            if buffer.count == Self.bufferSize { try flush() }
+        }
+    }
+
+    /// Makes the file durable and moves it to its path, replacing what was there.
+    public func commit() throws(SystemError) {
+        try flush()
+        guard fsync(descriptor) == 0 else { throw SystemError("write", path) }
+        guard close(descriptor) == 0 else { throw SystemError("write", path) }
+        descriptor = -1
+        guard rename(part, path) == 0 else {
+            let error = SystemError("replace", path)
+            unlink(part)
+            throw error
+        }
+    }
+
+    private func flush() throws(SystemError) {
+        var start = 0
+        while start < buffer.count {
+            let written = buffer[start...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { throw SystemError("write", path) }
+            start += written
+        }
+        buffer.removeAll(keepingCapacity: true)
+    }
+}

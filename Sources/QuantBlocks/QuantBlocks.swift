@@ -1,0 +1,98 @@
+// The room of weight formats: how many weights a block holds, how many bytes it takes, where each field stands.
+//
+// A block is described by offsets instead of a Swift struct because GGUF packs blocks without padding
+// (18, 20, 34, 144, 210 bytes), and a struct with a 16-byte vector field would be padded to 32.
+// Byte diagrams after ggml's block definitions; every number little-endian, `d`, `m`, `dmin` are IEEE half.
+
+/// Where the fields of one weight block stand.
+public protocol QuantBlock {
+    /// Weights in a block.
+    static var weights: Int { get }
+    /// Bytes of a block.
+    static var bytes: Int { get }
+}
+
+/// `x = d (q − 8)`; nibble j low is weight j, high is weight j + 16.
+///
+///     | d (2) | qs (16) |   18 bytes, 32 weights
+public enum BlockQ4_0: QuantBlock {
+    @inlinable public static var weights: Int { 32 }
+    @inlinable public static var bytes: Int { 2 + 16 }
+    @inlinable public static var qs: Int { 2 }
+}
+
+/// `x = d q + m`; nibbles as in Q4_0.
+///
+///     | d (2) | m (2) | qs (16) |   20 bytes, 32 weights
+public enum BlockQ4_1: QuantBlock {
+    @inlinable public static var weights: Int { 32 }
+    @inlinable public static var bytes: Int { 2 + 2 + 16 }
+    @inlinable public static var m: Int { 2 }
+    @inlinable public static var qs: Int { 4 }
+}
+
+/// `x = d q`, q signed.
+///
+///     | d (2) | qs (32) |   34 bytes, 32 weights
+public enum BlockQ8_0: QuantBlock {
+    @inlinable public static var weights: Int { 32 }
+    @inlinable public static var bytes: Int { 2 + 32 }
+    @inlinable public static var qs: Int { 2 }
+}
+
+/// `x = d sc q − dmin mn`, one 6-bit (sc, mn) per 32 weights.
+///
+///     | d (2) | dmin (2) | scales (12) | qs (128) |   144 bytes, 256 weights
+///
+/// Sub-blocks 2i and 2i + 1 are the low and the high nibbles of `qs[32 i ..< 32 i + 32]`.
+public enum BlockQ4_K: QuantBlock {
+    @inlinable public static var weights: Int { 256 }
+    @inlinable public static var bytes: Int { 2 + 2 + 12 + 128 }
+    @inlinable public static var dmin: Int { 2 }
+    @inlinable public static var scales: Int { 4 }
+    @inlinable public static var qs: Int { 16 }
+}
+
+/// `x = d sc (q − 32)`, one signed 8-bit sc per 16 weights; `d` comes last.
+///
+///     | ql (128) | qh (64) | scales (16) | d (2) |   210 bytes, 256 weights
+public enum BlockQ6_K: QuantBlock {
+    @inlinable public static var weights: Int { 256 }
+    @inlinable public static var bytes: Int { 128 + 64 + 16 + 2 }
+    @inlinable public static var qh: Int { 128 }
+    @inlinable public static var scales: Int { 192 }
+    @inlinable public static var d: Int { 208 }
+}
+
+/// Rows that a prefill tile holds: one 8-lane vector of results per token.
+@inlinable public var tileRows: Int { 8 }
+
+/// A half-precision number at an address of any alignment, widened.
+@inlinable @inline(__always)
+public func half(_ address: UnsafeRawPointer) -> Float {
+    Float(Float16(bitPattern: address.loadUnaligned(as: UInt16.self)))
+}
+
+/// The 6-bit scale and minimum of Q4_K's and Q5_K's sub-block `index` (0…7) from its 12 packed bytes.
+///
+/// Sub-blocks 0…3 keep their 6 bits in bytes 0…3 (scales) and 4…7 (minima); the top two bits of those bytes and
+/// the nibbles of bytes 8…11 make sub-blocks 4…7.
+@inlinable @inline(__always)
+public func scaleAndMinimum(_ scales: UnsafeRawPointer, _ index: Int) -> (scale: UInt8, minimum: UInt8) {
+    @inline(__always) func byte(_ i: Int) -> UInt8 { scales.load(fromByteOffset: i, as: UInt8.self) }
+    if index < 4 { return (byte(index) & 63, byte(index &+ 4) & 63) }
+    let scale = (byte(index &+ 4) & 0x0F) | ((byte(index &- 4) >> 6) << 4)
+    let minimum = (byte(index &+ 4) >> 4) | ((byte(index) >> 6) << 4)
+    return (scale, minimum)
+}
+
+/// A scale rounded to the eleven significant bits of half precision, but with single precision's range.
+///
+/// GGUF's reference quantiser stores activation scales as halves. Rounding as it does makes our integers and scales
+/// its integers and scales, so logits differ only by the order of additions; a real half would overflow for
+/// activations beyond 8 million, and vanish below 1e−5.
+@inlinable @inline(__always)
+public func roundedToHalfPrecision(_ x: Float) -> Float {
+    let bits = x.bitPattern
+    return Float(bitPattern: (bits &+ 0x0FFF &+ ((bits >> 13) & 1)) & 0xFFFF_E000)
+}

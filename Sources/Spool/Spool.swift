@@ -1,0 +1,277 @@
+import Glibc
+import Linux
+import Synchronization
+
+/// A durable, bounded queue: events that wait for an answer and messages the broker has not acknowledged.
+///
+/// What a call accepted survives a kill of the process. One connection behind one lock: SQLite allows one writer, and
+/// a transaction takes tens of microseconds.
+public final class Spool: Sendable {
+    /// What must survive.
+    public enum Durability: Sendable {
+        /// The death of the process, at any instruction. After a loss of power the file is whole, but the last commits
+        /// (up to the last checkpoint) may be missing: SQLite's WAL with synchronous = NORMAL does not wait for the
+        /// card at every commit. An SD card takes 5–100 ms for that, and each one wears it.
+        case processDeath
+        /// Also the loss of power (synchronous = FULL): one fsync per commit.
+        case powerLoss
+    }
+
+    /// nil: in memory only.
+    public let path: String?
+    /// Bytes of the database at most; the write-ahead log adds about 1 MiB.
+    public let limitBytes: Int
+    private let durability: Durability
+    private let onWarning: @Sendable (String) -> Void
+    /// nil only while a damaged file is replaced, or when that failed.
+    private let store: Mutex<SpoolStore?>
+
+    /// The smallest limit that leaves room for tables and answers.
+    static let smallestLimit = 256 << 10
+
+    /// Opens or creates the spool.
+    ///
+    /// A damaged file, now or later, is moved aside as `path.corrupt-TIMESTAMP`, a new one is made and `onWarning` says
+    /// so; it is called under the spool's lock and must not call the spool.
+    public convenience init(
+        path: String, limitBytes: Int, durability: Durability = .processDeath,
+        onWarning: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(SpoolError) {
+        try self.init(place: path, limitBytes: limitBytes, durability: durability, onWarning: onWarning)
+    }
+
+    /// A spool without a file, for tests and for `spool = 0`.
+    public static func inMemory(limitBytes: Int = 16 << 20) throws(SpoolError) -> Spool {
+        try Spool(place: nil, limitBytes: limitBytes, durability: .processDeath, onWarning: { _ in })
+    }
+
+    private init(
+        place: String?, limitBytes: Int, durability: Durability, onWarning: @escaping @Sendable (String) -> Void
+    ) throws(SpoolError) {
+        path = place
+        self.limitBytes = max(Self.smallestLimit, limitBytes)
+        self.durability = durability
+        self.onWarning = onWarning
+        if let place, let slash = place.lastIndex(of: "/"), slash != place.startIndex {
+            // The folder's parent must exist; ENOENT shows when the file is opened.
+            _ = mkdir(String(place[..<slash]), 0o700)
+        }
+        store = Mutex(nil)
+        try store.withLock { (store) throws(SpoolError) in store = try openOrReplace() }
+    }
+
+    deinit { store.withLock { $0?.close() } }
+
+    // MARK: Events in
+
+    /// Stores an event; it is durable when this returns. Throws `.full` when there is no room.
+    ///
+    /// An event with a known id and task is left as it is, so that a repeated call does no harm.
+    public func accept(_ event: SpooledEvent) throws(SpoolError) { try accept([event]) }
+
+    /// Stores several events, all or none, in one transaction.
+    public func accept(_ events: [SpooledEvent]) throws(SpoolError) {
+        guard !events.isEmpty else { return }
+        let bytes = events.reduce(0) { $0 + Self.footprint($1) }
+        try perform { (store) throws(SpoolError) in
+            try store.requireRoom(for: bytes)
+            try store.transaction { () throws(SpoolError) in
+                for event in events { _ = try store.insert(event) }
+            }
+        }
+    }
+
+    /// Replaces an event by its answers in one transaction; a crash leaves either the event or the answers.
+    ///
+    /// Returns the answers' ids. An event that is not here, as one of QoS 0, is no error: its answers are stored.
+    @discardableResult
+    public func complete(_ event: SpooledEvent.Key, messages: [SpooledMessage]) throws(SpoolError) -> [UInt64] {
+        try perform { (store) throws(SpoolError) in
+            try store.transaction { () throws(SpoolError) in
+                // First the event: its pages then serve the answers, also in a full spool.
+                _ = try store.delete(event)
+                var ids: [UInt64] = []
+                for message in messages { ids.append(try store.insert(message)) }
+                return ids
+            }
+        }
+    }
+
+    /// Several events answered together: one answer for a window of events, for example.
+    @discardableResult
+    public func complete(
+        _ events: [SpooledEvent.Key], messages: [SpooledMessage]
+    ) throws(SpoolError) -> [UInt64] {
+        try perform { (store) throws(SpoolError) in
+            try store.transaction { () throws(SpoolError) in
+                for event in events { _ = try store.delete(event) }
+                var ids: [UInt64] = []
+                for message in messages { ids.append(try store.insert(message)) }
+                return ids
+            }
+        }
+    }
+
+    /// Where `pendingEvents` goes on.
+    public struct Cursor: Sendable, Equatable {
+        var sequence: Int64
+        public static let start = Cursor(sequence: 0)
+    }
+
+    /// Unanswered events in order of arrival, `limit` at most, behind `cursor`; and the cursor behind them.
+    public func pendingEvents(
+        after cursor: Cursor = .start, limit: Int
+    ) throws(SpoolError) -> (events: [SpooledEvent], next: Cursor) {
+        try perform { (store) throws(SpoolError) in
+            let (events, last) = try store.events(after: cursor.sequence, limit: max(0, limit))
+            return (events, Cursor(sequence: last))
+        }
+    }
+
+    /// Removes the oldest events of the lowest priorities below `priority` until `bytes` fit, `limit` events at most.
+    ///
+    /// Returns what was removed, so that each can be answered as dropped; empty when nothing is less important.
+    public func shedLowestPriority(
+        below priority: Int, toFit bytes: Int, limit: Int = 100
+    ) throws(SpoolError) -> [SpooledEvent] {
+        try perform { (store) throws(SpoolError) in
+            try store.transaction { () throws(SpoolError) in
+                var shed: [SpooledEvent] = []
+                while shed.count < limit {
+                    let used = try store.usedBytes()
+                    if used + bytes <= limitBytes - store.reserve { break }
+                    guard let event = try store.lowest(below: priority) else { break }
+                    _ = try store.delete(event.key)
+                    shed.append(event)
+                }
+                return shed
+            }
+        }
+    }
+
+    /// Bytes an event takes at most, with its keys and page overhead; what `shedLowestPriority(toFit:)` wants.
+    public static func footprint(_ event: SpooledEvent) -> Int {
+        let texts = event.id.utf8.count * 2 + event.task.utf8.count * 2 + event.topic.utf8.count
+        let optional = (event.responseTopic?.utf8.count ?? 0) + (event.contentType?.utf8.count ?? 0)
+        let bytes = event.payload.count + (event.correlationData?.count ?? 0) + texts + optional + 64
+        // An overflow page has a pointer of 4 bytes to the next one and 5 in the pointer map; the last may be all but
+        // empty, and a row of the table leaves up to a page.
+        return bytes + bytes / 64 + (bytes > SpoolSchema.pageSize / 2 ? 2 * SpoolSchema.pageSize : 0)
+    }
+
+    // MARK: Messages out
+
+    /// Stores a message to be published; returns its id.
+    @discardableResult
+    public func enqueue(_ message: SpooledMessage) throws(SpoolError) -> UInt64 {
+        try perform { (store) throws(SpoolError) in
+            try store.transaction { () throws(SpoolError) in try store.insert(message) }
+        }
+    }
+
+    /// Messages that are not acknowledged, oldest first, with ids above `id`.
+    public func pendingMessages(after id: UInt64 = 0, limit: Int) throws(SpoolError) -> [SpooledMessage] {
+        try perform { (store) throws(SpoolError) in try store.messages(after: id, limit: max(0, limit)) }
+    }
+
+    /// Forgets a message that the broker has; an unknown id is no error.
+    public func acknowledge(_ id: UInt64) throws(SpoolError) { try acknowledge([id]) }
+
+    /// Forgets several messages in one transaction.
+    public func acknowledge(_ ids: [UInt64]) throws(SpoolError) {
+        guard !ids.isEmpty else { return }
+        try perform { (store) throws(SpoolError) in
+            try store.transaction { () throws(SpoolError) in
+                for id in ids { _ = try store.delete(message: id) }
+            }
+            try store.vacuumIfWorthwhile()
+        }
+    }
+
+    // MARK: State
+
+    public func counts() throws(SpoolError) -> SpoolCounts {
+        try perform { (store) throws(SpoolError) in
+            var log = stat()
+            let logBytes = path.map { stat($0 + "-wal", &log) == 0 ? Int(log.st_size) : 0 } ?? 0
+            let bytes = path == nil ? 0 : try store.fileBytes() + logBytes
+            return SpoolCounts(events: store.eventCount, messages: store.messageCount, bytesOnDisk: bytes)
+        }
+    }
+
+    /// Writes the log into the database and closes; afterwards every call throws. Also done when the object goes.
+    public func close() {
+        store.withLock { store in
+            store?.close()
+            store = nil
+        }
+    }
+}
+
+extension Spool {
+    /// Runs `body` under the lock; a damaged database is replaced and `body` tried once more on the new one.
+    private func perform<Result: Sendable>(
+        _ body: (SpoolStore) throws(SpoolError) -> Result
+    ) throws(SpoolError) -> Result {
+        try store.withLock { (store) throws(SpoolError) in
+            guard let current = store else { throw .unusable(path: path ?? "memory", reason: "it is closed") }
+            do throws(SpoolError) {
+                return try body(current)
+            } catch {
+                guard Self.meansDamage(error), let path else { throw error }
+                current.close()
+                store = nil
+                let fresh = try replace(path, because: error)
+                store = fresh
+                return try body(fresh)
+            }
+        }
+    }
+
+    private func openOrReplace() throws(SpoolError) -> SpoolStore {
+        guard let path else { return try open(":memory:", check: false) }
+        // A clean close removes the log, so a log means that the last run died: then look before using it.
+        var information = stat()
+        let unclean = stat(path + "-wal", &information) == 0 && information.st_size > 0
+        do throws(SpoolError) {
+            return try open(path, check: unclean)
+        } catch {
+            guard Self.meansDamage(error) else { throw error }
+            return try replace(path, because: error)
+        }
+    }
+
+    private func open(_ path: String, check: Bool) throws(SpoolError) -> SpoolStore {
+        try SpoolStore(path: path, limitBytes: limitBytes, durability: durability, check: check)
+    }
+
+    /// SQLITE_CORRUPT and SQLITE_NOTADB, with their extended codes. An I/O error is not damage: the card may come back.
+    private static func meansDamage(_ error: SpoolError) -> Bool {
+        guard case .database(let code, _) = error else { return false }
+        return code & 0xFF == SpoolStore.corrupt || code & 0xFF == 26
+    }
+
+    /// Moves the damaged file aside and makes a new one. Only one damaged file is kept: they would fill the card.
+    private func replace(_ path: String, because error: SpoolError) throws(SpoolError) -> SpoolStore {
+        let stamp = Timestamp.now().description.filter { $0 != "-" && $0 != ":" && $0 != "." }
+        let aside = "\(path).corrupt-\(stamp)"
+        let slash = path.lastIndex(of: "/")
+        let folder = slash.map { String(path[...$0]) } ?? "./"
+        let prefix = String(slash.map { path[path.index(after: $0)...] } ?? path[...]) + ".corrupt-"
+        for name in FileTree.machine.names(in: folder) where name.utf8.starts(with: prefix.utf8) {
+            unlink(folder + name)
+        }
+        guard rename(path, aside) == 0 || errno == ENOENT else {
+            throw .unusable(
+                path: path, reason: "it is damaged and cannot be moved: \(String(cString: strerror(errno)))")
+        }
+        // The log belongs to the damaged file; beside a new one it would be applied to it.
+        if rename(path + "-wal", aside + "-wal") != 0 { unlink(path + "-wal") }
+        unlink(path + "-shm")
+        let fresh = try open(path, check: false)
+        onWarning(
+            "the spool was damaged (\(error)): events and results in it may be lost. "
+                + "It was moved to \(aside) and a new one was made")
+        return fresh
+    }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import Inference
+import JSON
+import Kernels
+import Linux
+
+/// `martlet bench`: how fast a model runs here, and how near to the memory's bound.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure prefill and decode, and the share of memory bandwidth reached.")
+
+    @Option(help: "The model, a GGUF file.") var model: String
+    @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
+    @Option(help: "Tokens of the prompt.") var prompt = 256
+    @Option(help: "Tokens to generate.") var generate = 64
+    @Option(name: .customLong("repeat"), help: "Runs to take the median of, after a warm-up.") var runs = 5
+    @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+        guard (1...65536).contains(prompt), (1...65536).contains(generate), (1...1000).contains(runs) else {
+            throw ValidationError("--prompt, --generate and --repeat take a number from 1")
+        }
+        guard (0...64).contains(threads) else { throw ValidationError("--threads takes 0 to 64") }
+    }
+
+    func run() throws {
+        let model = try Model(path: model)
+        let session = try Session(model: model, context: prompt + generate, threads: threads)
+        let tokens = (0..<prompt).map { Int32($0 * 37 % model.vocabularyCount) }
+        let bar = ProgressBar("bench", total: runs + 1)
+        var prefill: [Double] = []
+        var decode: [Double] = []
+        for run in 0...runs {
+            session.truncate(to: 0)
+            let start = monotonicNanoseconds()
+            try session.evaluate(tokens)
+            let middle = monotonicNanoseconds()
+            var next = largest(session.logits())
+            let begun = monotonicNanoseconds()
+            for _ in 0..<generate {
+                try session.evaluate([next])
+                next = largest(session.logits())
+            }
+            let end = monotonicNanoseconds()
+            if run > 0 {
+                prefill.append(Double(prompt) * 1e9 / Double(middle - start))
+                decode.append(Double(generate) * 1e9 / Double(end - begun))
+            }
+            bar.show(run + 1)
+        }
+        bar.finish()
+        let bandwidth = session.measureBandwidth()
+        let result = Result(
+            prefill: median(prefill), decode: median(decode), threads: session.threads, tier: model.tier.rawValue,
+            bytesPerToken: model.bytesPerToken, bandwidth: bandwidth, memory: ProcessMemory.own())
+        writeOutput(json ? result.line : result.table)
+    }
+
+    /// Greedy choice, so that generation reads the whole head as a real one does.
+    private func largest(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
+        var best = 0
+        for index in logits.indices where logits[index] > logits[best] { best = index }
+        return Int32(best)
+    }
+
+    private func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        let middle = sorted.count / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+
+    private struct Result {
+        let prefill: Double
+        let decode: Double
+        let threads: Int
+        let tier: String
+        let bytesPerToken: Int
+        let bandwidth: Double
+        let memory: ProcessMemory
+
+        var share: Double { bandwidth > 0 ? decode * Double(bytesPerToken) / bandwidth : 0 }
+
+        var line: String {
+            JSONWriter.line {
+                $0.member("prefill_tps", prefill, decimals: 2)
+                $0.member("decode_tps", decode, decimals: 2)
+                $0.member("threads", threads)
+                $0.member("tier", tier)
+                $0.member("bytes_per_token", bytesPerToken)
+                $0.member("bandwidth_gbps", bandwidth / 1e9, decimals: 2)
+                $0.member("bandwidth_share", share, decimals: 3)
+                if let anonymous = memory.anonymous { $0.member("anonymous_mb", megabytes(anonymous), decimals: 1) }
+                if let file = memory.file { $0.member("file_mb", megabytes(file), decimals: 1) }
+            }
+        }
+
+        var table: String {
+            let memoryRow = [("anonymous", memory.anonymous), ("file", memory.file)].compactMap { name, bytes in
+                bytes.map { "\(Rounded(megabytes($0), 1)) MB \(name)" }
+            }
+            return """
+                prefill    \(Rounded(prefill, 1)) tokens/s
+                decode     \(Rounded(decode, 1)) tokens/s
+                tier       \(tier), \(threads) threads
+                weights    \(Rounded(megabytes(bytesPerToken), 1)) MB a token
+                bandwidth  \(Rounded(bandwidth / 1e9, 1)) GB/s measured, \(Rounded(share * 100, 0))% reached in decode
+                memory     \(memoryRow.joined(separator: ", "))
+
+                """
+        }
+    }
+}
+
+/// What `/proc/<process>/status` says of a process, in bytes.
+struct ProcessMemory {
+    var anonymous: Int?
+    var file: Int?
+
+    static func own(_ tree: FileTree = .machine) -> ProcessMemory { of("self", tree) }
+
+    static func of(_ process: String, _ tree: FileTree = .machine) -> ProcessMemory {
+        var memory = ProcessMemory()
+        for line in tree.lines("/proc/\(process)/status") {
+            let parts = line.split(whereSeparator: \.isWhitespace)
+            guard parts.count >= 2, let kilobytes = Int(parts[1]) else { continue }
+            if parts[0] == "RssAnon:" { memory.anonymous = kilobytes * 1024 }
+            if parts[0] == "RssFile:" { memory.file = kilobytes * 1024 }
+        }
+        return memory
+    }
+}

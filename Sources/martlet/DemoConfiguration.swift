@@ -1,0 +1,65 @@
+/// The configuration the demo's daemon runs with: three tasks on one small model.
+struct DemoConfiguration {
+    let device: String
+    let url: String
+    let model: String
+    let threads: Int
+    /// Topic the events are under.
+    let home: String
+
+    var text: String {
+        """
+        # Written by `martlet demo`.
+        [device]
+        id = \(quoted(device))
+
+        [broker]
+        url = \(quoted(url))
+        session_expiry = "1m"
+
+        [[model]]
+        name = "demo"
+        path = \(quoted(model))
+        context = 2048
+        threads = \(threads)
+
+        [[task]]
+        name = "request"
+        kind = "classify"
+        subscribe = [\(quoted("\(home)/request/+"))]
+        labels = [\(DemoData.labels.map(quoted).joined(separator: ", "))]
+
+        [[task]]
+        name = "office"
+        kind = "summarize"
+        subscribe = [\(quoted("\(home)/office"))]
+        every = \(DemoData.office().window)
+
+        [[task]]
+        name = "thermometer"
+        kind = "summarize"
+        subscribe = [\(quoted("\(home)/thermometer"))]
+        every = \(DemoData.thermometer().window)
+
+        [health]
+        interval = "2s"
+        homeassistant = false
+
+        """
+    }
+
+    /// A TOML basic string.
+    private func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": result += "\\\(scalar)"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+                let hexadecimal = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - hexadecimal.count) + hexadecimal
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}

@@ -1,0 +1,105 @@
+import JSON
+import Spool
+import Testing
+import Transport
+
+@testable import Daemon
+
+@Suite struct Connection {
+    @Test func statusInfoAndHealthAreRetained() throws {
+        let harness = try Harness()
+        #expect(harness.broker.retained["martlet/pi/status"]?.text == "online")
+        let info = try JSONValue(parsing: try #require(harness.broker.retained["martlet/pi/info"]).payload)
+        #expect(info["tier"] == .string("fake") && info["tasks"]?.array?.count == 2)
+        #expect(info["models"]?.text == #"[{"name":"m","architecture":"fake","parameters":1,"bytes":2}]"#)
+        harness.daemon.sampleHealth()
+        let health = try JSONValue(parsing: try #require(harness.broker.retained["martlet/pi/health"]).payload)
+        #expect(
+            health.object?.map(\.key).filter { $0 != "uptime_s" }
+                == ["device", "time", "state", "cpu", "memory", "disk", "mqtt", "engine"])
+        #expect(health["mqtt"]?["connected"] == .bool(true) && health["engine"]?["governor"] != nil)
+        harness.broker.cut("martlet-pi", reconnect: false)
+        #expect(harness.broker.retained["martlet/pi/status"]?.text == "offline")
+        harness.broker.cut("martlet-pi", reconnect: true)
+        try wait { harness.broker.retained["martlet/pi/status"]?.text == "online" }
+        harness.stop()
+        #expect(harness.broker.retained["martlet/pi/status"]?.text == "offline")
+    }
+
+    @Test func resultsWaitForTheBrokerAndKeepTheirOrder() throws {
+        let harness = try Harness()
+        for number in 1...3 { harness.publish("door/a", "block unusual \(number)") }
+        try wait { harness.gate.seen.count == 1 }
+        harness.broker.setUp(false)
+        for _ in 1...3 { harness.gate.open() }
+        try wait { harness.daemon.scheduler.isIdle }
+        #expect(try harness.daemon.parts.spool.counts().messages == 3)
+        #expect(try harness.results("door").isEmpty)
+        harness.broker.setUp(true)
+        let results = try harness.results("door", count: 3)
+        let ids = results.compactMap { $0["id"]?.string }
+        #expect(ids == ids.sorted() && Set(ids).count == 3)
+        harness.daemon.tick()
+        #expect(try harness.daemon.parts.spool.counts().messages == 0)
+        harness.stop()
+    }
+
+    @Test func aResultOfQoS0IsNotWrittenToDiskWhileTheBrokerIsThere() throws {
+        let harness = try Harness()
+        for _ in 0..<20 { harness.publish("door/a", "routine", qos: 0) }
+        _ = try harness.results("door", count: 20)
+        #expect(try harness.daemon.parts.spool.enqueue(SpooledMessage(topic: "probe", payload: [])) == 1)
+        harness.stop()
+    }
+
+    @Test func aResultStoredDuringAReadKeepsTheOutboxBehind() {
+        var state = Outbox.State()
+        let reasons = state.reasons
+        state.fallBehind()
+        state.catchUp(with: reasons)
+        #expect(state.isBehind)
+        state.catchUp(with: state.reasons)
+        #expect(!state.isBehind)
+    }
+
+    @Test func noResultIsForgottenWhenItComesWhileTheSpoolIsRead() throws {
+        for _ in 0..<10 {
+            let harness = try Harness()
+            harness.broker.setUp(false)
+            harness.broker.setUp(true)
+            // The engine adds results while this thread reads the spool for earlier ones.
+            for number in 0..<40 {
+                harness.publish("door/a", "unusual \(number)")
+                harness.daemon.outbox.connected()
+            }
+            try wait { Set(try harness.results("door").compactMap { $0["id"] }.map(\.text)).count == 40 }
+            harness.stop()
+        }
+    }
+
+    @Test func everyEventIsAnsweredThroughCutsAndPressure() throws {
+        let harness = try Harness(limits: "queue = 50")
+        var sent = 0
+        for round in 0..<40 {
+            for number in 0..<25 {
+                harness.publish(number % 5 == 0 ? "home/t" : "door/\(number)", "unusual \(round)", qos: 1)
+                sent += 1
+            }
+            if round % 7 == 3 { harness.broker.cut("martlet-pi", reconnect: true) }
+            harness.daemon.tick()
+        }
+        try wait { harness.daemon.scheduler.isIdle && harness.daemon.outbox.isEmpty }
+        // A cut can lose an acknowledgement: the result comes twice then, with the same id.
+        let door = Set(try harness.results("door").compactMap { $0["id"]?.string })
+        #expect(door.count == sent / 5 * 4)
+        var windows: [String: Int] = [:]
+        for digest in try harness.results("digest") {
+            windows[try #require(digest["id"]?.string)] = digest["window"]?["events"]?.integer
+        }
+        #expect(windows.values.reduce(0, +) + sent / 5 % 3 == sent / 5)
+        harness.daemon.tick()
+        #expect(try harness.daemon.parts.spool.counts().messages == 0)
+        #expect(try harness.daemon.parts.spool.counts().events == sent / 5 % 3)
+        harness.stop()
+    }
+}

@@ -1,0 +1,110 @@
+import Kernels
+import QuantBlocks
+import Testing
+
+/// Same integers, other order of float additions: up to 48 groups (k = 1,536) are summed, each addition within half a
+/// unit in the last place (6e-8) of a partial sum that can exceed the result. The largest seen is 3.04e-6.
+private let orderTolerance: Float = 6e-6
+
+/// The same where the terms are floats themselves: a lone sum of 576 can cancel to a fraction of its terms.
+private let floatOrderTolerance: Float = 3e-5
+
+@Suite struct MatrixTests {
+    /// Sizes around every unrolling: rows by four and eight, tokens by four.
+    static let rows = [1, 3, 4, 5, 8, 9, 17]
+    static let tokens = [1, 2, 3, 4, 5, 7, 8, 13]
+
+    @Test(arguments: blockFixtures)
+    func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {
+        var weights = [Float](repeating: .nan, count: fixture.weights.count)
+        fixture.bytes.withUnsafeBytes {
+            KernelTable(tier: .generic)[fixture.format].dequantize($0.baseAddress!, weights.count, &weights)
+        }
+        #expect(relativeError(weights, fixture.weights) < 1e-6)
+    }
+
+    /// The oracle's integer path against plain float arithmetic on the decoded weights.
+    @Test(arguments: WeightFormat.allCases)
+    func oracleMultipliesWhatItDecodes(format: WeightFormat) {
+        var random = Seeded(state: 3)
+        let (rows, k) = (5, 512)
+        let w = format.randomRows(rows, k, &random)
+        let a = TestActivations(tokens: 1, k: k, &random)
+        let kernels = KernelTable(tier: .generic)[format]
+        var expected: [Float] = []
+        for r in 0..<rows {
+            var row = [Float](repeating: 0, count: k)
+            w.withUnsafeBytes { kernels.dequantize($0.baseAddress! + r * w.count / rows, k, &row) }
+            let values = (0..<k).map { j in
+                format.usesQuantizedActivations ? Double(a.q[j]) * Double(a.ds[j / 32 * 2]) : Double(a.x[j])
+            }
+            expected.append(Float(zip(row, values).reduce(0) { $0 + Double($1.0) * $1.1 }))
+        }
+        #expect(relativeError(oracle(format, w, rows: rows, a, tokens: 1), expected) < 2e-5)
+    }
+
+    @Test(arguments: WeightFormat.allCases)
+    func oracleTilesAgreeWithItsRows(format: WeightFormat) {
+        check(.generic, format) { tiledProduct($0, $1, rows: $2, $3, tokens: $4) }
+    }
+
+    @Test(arguments: fasterTiers, WeightFormat.allCases)
+    func rowsAgreeWithTheOracle(tier: KernelTier, format: WeightFormat) {
+        check(tier, format) { product($0, $1, rows: $2, $3, tokens: $4) }
+    }
+
+    @Test(arguments: fasterTiers, WeightFormat.allCases)
+    func tilesAgreeWithTheOracle(tier: KernelTier, format: WeightFormat) {
+        check(tier, format) { tiledProduct($0, $1, rows: $2, $3, tokens: $4) }
+    }
+
+    private func check(
+        _ tier: KernelTier, _ format: WeightFormat,
+        _ multiply: (FormatKernels, [UInt8], Int, TestActivations, Int) -> [Float]
+    ) {
+        var random = Seeded(state: 11)
+        // Floats also at lengths that fill no vector; blocks fix the others'.
+        let block = format.block.weights
+        let lengths = block == 1 ? [1, 7, 15, 17, 33, 576] : block == 32 ? [32, 96, 576, 1536] : [256, 768]
+        for k in lengths {
+            for rows in Self.rows {
+                let w = format.randomRows(rows, k, &random)
+                for tokens in Self.tokens {
+                    let a = TestActivations(tokens: tokens, k: k, &random)
+                    let expected = oracle(format, w, rows: rows, a, tokens: tokens)
+                    let got = multiply(KernelTable(tier: tier)[format], w, rows, a, tokens)
+                    let error = relativeError(got, expected)
+                    let limit = format.usesQuantizedActivations ? orderTolerance : floatOrderTolerance
+                    #expect(error < limit, "\(tier) \(format) k \(k) rows \(rows) tokens \(tokens)")
+                }
+            }
+        }
+    }
+
+    /// Sums must not wrap at the edge of 16 bits: every weight and every activation at its largest.
+    @Test(arguments: fasterTiers, [WeightFormat.q4_0, .q4_1, .q8_0, .q4_K, .q6_K])
+    func extremesDoNotOverflow(tier: KernelTier, format: WeightFormat) {
+        for fill in [UInt8(0x00), 0xFF, 0x80, 0x7F, 0x0F, 0xF0] {
+            for sign in [Float(1), -1] {
+                var random = Seeded(state: 5)
+                let (rows, k) = (8, 512)
+                var w = format.randomRows(rows, k, &random)
+                let size = format.block.bytes
+                let scale = format == .q6_K ? BlockQ6_K.d : 0
+                for i in w.indices {
+                    let offset = i % size
+                    let isHalf = offset - scale == 0 || offset - scale == 1
+                    let isSecondHalf = (format == .q4_1 || format == .q4_K) && (offset == 2 || offset == 3)
+                    if !isHalf && !isSecondHalf { w[i] = fill }
+                }
+                var a = TestActivations(tokens: 4, k: k, &random)
+                for i in a.q.indices { a.q[i] = Int8(127 * sign) }
+                for i in stride(from: 0, to: a.ds.count, by: 2) { a.ds[i + 1] = a.ds[i] * 127 * 32 * sign }
+                let expected = oracle(format, w, rows: rows, a, tokens: 4)
+                let kernels = KernelTable(tier: tier)[format]
+                #expect(relativeError(product(kernels, w, rows: rows, a, tokens: 4), expected) < 1e-5)
+                #expect(relativeError(tiledProduct(kernels, w, rows: rows, a, tokens: 4), expected) < 1e-5)
+            }
+        }
+    }
+}

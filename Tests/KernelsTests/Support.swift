@@ -1,0 +1,145 @@
+// swift-format-ignore-file: NeverForceUnwrap
+// The arrays are never empty, and a test may trap.
+
+import Kernels
+import Linux
+import QuantBlocks
+
+/// The tiers this processor can run, without the oracle.
+let fasterTiers = KernelTier.compiled.filter {
+    $0 != .generic && CPUFeatures.detect().isSuperset(of: $0.requires)
+}
+
+/// Reproducible numbers: a test that fails must fail again.
+struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+    mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {
+        (0..<count).map { _ in Float.random(in: range, using: &self) }
+    }
+}
+
+extension WeightFormat {
+    var block: (weights: Int, bytes: Int) {
+        switch self {
+        case .f32: (1, 4)
+        case .f16: (1, 2)
+        case .q4_0: (BlockQ4_0.weights, BlockQ4_0.bytes)
+        case .q4_1: (BlockQ4_1.weights, BlockQ4_1.bytes)
+        case .q8_0: (BlockQ8_0.weights, BlockQ8_0.bytes)
+        case .q4_K: (BlockQ4_K.weights, BlockQ4_K.bytes)
+        case .q6_K: (BlockQ6_K.weights, BlockQ6_K.bytes)
+        }
+    }
+
+    /// Where a block keeps halves; every other byte may be anything.
+    private var halves: [Int] {
+        switch self {
+        case .f32: []
+        case .f16, .q4_0, .q8_0: [0]
+        case .q4_1, .q4_K: [0, 2]
+        case .q6_K: [BlockQ6_K.d]
+        }
+    }
+
+    /// Rows of random blocks: every nibble and scale occurs, the halves are of a sensible size.
+    func randomRows(_ rows: Int, _ k: Int, _ random: inout Seeded) -> [UInt8] {
+        if self == .f32 { return random.floats(rows * k).flatMap { withUnsafeBytes(of: $0, Array.init) } }
+        let blocks = rows * k / block.weights
+        var bytes: [UInt8] = []
+        for _ in 0..<blocks {
+            var one = (0..<block.bytes).map { _ in UInt8.random(in: 0...255, using: &random) }
+            for offset in halves {
+                let bits = Float16(Float.random(in: -0.1...0.1, using: &random)).bitPattern
+                one[offset] = UInt8(truncatingIfNeeded: bits)
+                one[offset + 1] = UInt8(truncatingIfNeeded: bits >> 8)
+            }
+            bytes += one
+        }
+        return bytes
+    }
+}
+
+/// Quantised activations of several tokens, by the oracle.
+struct TestActivations {
+    var x: [Float]
+    var q: [Int8]
+    var ds: [Float]
+    let k: Int
+
+    init(tokens: Int, k: Int, _ random: inout Seeded) {
+        self.k = k
+        x = random.floats(tokens * k)
+        q = [Int8](repeating: 0, count: tokens * k)
+        ds = [Float](repeating: 0, count: tokens * max(1, k / 16))
+        guard k % 32 == 0 else { return }
+        let table = KernelTable(tier: .generic)
+        for t in 0..<tokens {
+            x.withUnsafeBufferPointer { x in
+                q.withUnsafeMutableBufferPointer { q in
+                    ds.withUnsafeMutableBufferPointer { ds in
+                        table.quantize(
+                            x.baseAddress! + t * k, k, q.baseAddress! + t * k, ds.baseAddress! + t * k / 16)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The product by the portable tier's row-by-row kernel: (tokens, rows).
+func oracle(_ format: WeightFormat, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
+    let kernels = KernelTable(tier: .generic)[format]
+    return product(kernels, w, rows: rows, a, tokens: tokens)
+}
+
+/// The product row by row with `kernels`: (tokens, rows).
+func product(_ kernels: FormatKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
+    var y = [Float](repeating: .nan, count: tokens * rows)
+    for t in 0..<tokens {
+        w.withUnsafeBytes { w in
+            y.withUnsafeMutableBufferPointer { y in
+                kernels.gemv(
+                    w.baseAddress!, w.count / rows, rows, a.k, pointer(a.q) + t * a.k, pointer(a.ds) + t * a.k / 16,
+                    pointer(a.x) + t * a.k, y.baseAddress! + t * rows)
+            }
+        }
+    }
+    return y
+}
+
+/// The product by tiles of eight rows: (tokens, rows).
+func tiledProduct(_ kernels: FormatKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
+    var y = [Float](repeating: .nan, count: tokens * rows)
+    let tile = UnsafeMutableRawPointer.allocate(byteCount: tileRows * a.k * 4 + 64, alignment: 64)
+    defer { tile.deallocate() }
+    var meta = [Float](repeating: .nan, count: max(1, a.k / 32) * tileRows * 4)
+    var products = [Float](repeating: .nan, count: tokens * tileRows)
+    w.withUnsafeBytes { w in
+        let rowBytes = w.count / rows
+        for first in stride(from: 0, to: rows, by: tileRows) {
+            let some = min(tileRows, rows - first)
+            kernels.unpack(w.baseAddress! + first * rowBytes, rowBytes, some, a.k, tile, &meta)
+            kernels.gemm(tile, meta, a.k, a.q, a.k, a.ds, a.k / 16, a.x, a.k, tokens, &products)
+            for t in 0..<tokens { for r in 0..<some { y[t * rows + first + r] = products[t * tileRows + r] } }
+        }
+    }
+    return y
+}
+
+/// The arrays above live as long as the test's locals; this only spares closures.
+private func pointer<T>(_ array: [T]) -> UnsafePointer<T> { array.withUnsafeBufferPointer { $0.baseAddress! } }
+
+/// The largest difference, as a share of the largest number.
+func relativeError(_ a: [Float], _ b: [Float]) -> Float {
+    let size = b.map(abs).max() ?? 0
+    let difference = zip(a, b).map { abs($0 - $1) }.max() ?? 0
+    guard a.count == b.count, a.allSatisfy(\.isFinite) else { return .infinity }
+    return difference / max(size, 1e-20)
+}

@@ -1,0 +1,127 @@
+import Kernels
+import Testing
+
+private let lengths = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 576]
+
+@Suite struct VectorTests {
+    static let oracle = KernelTable(tier: .generic)
+
+    @Test(arguments: fasterTiers)
+    func quantizesAsTheOracle(tier: KernelTier) {
+        var random = Seeded(state: 1)
+        for count in [32, 64, 96, 576] {
+            for scale in [Float(1), 1e-20, 1e20, 0] {
+                let x = random.floats(count).map { $0 * scale }
+                var (q, expectedQ) = ([Int8](repeating: 99, count: count), [Int8](repeating: 99, count: count))
+                var (ds, expected) = (
+                    [Float](repeating: .nan, count: count / 16), [Float](repeating: .nan, count: count / 16)
+                )
+                KernelTable(tier: tier).quantize(x, count, &q, &ds)
+                Self.oracle.quantize(x, count, &expectedQ, &expected)
+                #expect(q == expectedQ)
+                #expect(relativeError(ds, expected) < 1e-6)
+            }
+        }
+    }
+
+    @Test(arguments: fasterTiers)
+    func normalisesAsTheOracle(tier: KernelTier) {
+        var random = Seeded(state: 2)
+        for count in lengths {
+            let (x, w) = (random.floats(count), random.floats(count))
+            var (y, expected) = ([Float](repeating: .nan, count: count), [Float](repeating: .nan, count: count))
+            KernelTable(tier: tier).rmsNorm(x, w, &y, count, 1e-5)
+            Self.oracle.rmsNorm(x, w, &expected, count, 1e-5)
+            #expect(relativeError(y, expected) < 1e-6)
+        }
+    }
+
+    @Test(arguments: fasterTiers)
+    func gatesAsTheOracle(tier: KernelTier) {
+        var random = Seeded(state: 3)
+        for count in lengths {
+            let (gate, up) = (random.floats(count, in: -30...30), random.floats(count))
+            var (y, expected) = ([Float](repeating: .nan, count: count), [Float](repeating: .nan, count: count))
+            KernelTable(tier: tier).swiGLU(gate, up, &y, count)
+            Self.oracle.swiGLU(gate, up, &expected, count)
+            #expect(relativeError(y, expected) < 2e-6)
+        }
+    }
+
+    @Test(arguments: [KernelTier.generic] + fasterTiers)
+    func gateOfAnExtremeIsFinite(tier: KernelTier) {
+        let gate: [Float] = [-1e30, -200, -88, 88, 200, 1e30, 0, -0]
+        let up = [Float](repeating: 1, count: 8)
+        var y = [Float](repeating: .nan, count: 8)
+        KernelTable(tier: tier).swiGLU(gate, up, &y, 8)
+        #expect(y.allSatisfy { $0.isFinite })
+        #expect(y[4] == 200 && abs(y[0]) < 1e-6 && y[6] == 0)
+    }
+
+    @Test(arguments: [KernelTier.generic] + fasterTiers)
+    func softmaxSumsToOneAndHidesMaskedCells(tier: KernelTier) {
+        var random = Seeded(state: 4)
+        for count in lengths {
+            var x = random.floats(count, in: -50...50)
+            var expected = x
+            if count > 2 {
+                x[1] = -.infinity
+                expected[1] = -.infinity
+            }
+            KernelTable(tier: tier).softmax(&x, count)
+            Self.oracle.softmax(&expected, count)
+            #expect(abs(x.reduce(0, +) - 1) < 1e-5)
+            #expect(relativeError(x, expected) < 2e-6)
+            if count > 2 { #expect(x[1] < 1e-30) }
+            var nothing = [Float](repeating: -.infinity, count: count)
+            KernelTable(tier: tier).softmax(&nothing, count)
+            #expect(nothing.allSatisfy { $0 == 0 })
+        }
+    }
+
+    @Test(arguments: fasterTiers)
+    func attendsAsTheOracle(tier: KernelTier) {
+        var random = Seeded(state: 5)
+        for dimension in [8, 24, 64, 80, 128] {
+            for rows in [1, 3, 4, 5, 9] {
+                for blocks in [1, 2, 5] {
+                    attend(tier, dimension, rows, blocks, &random)
+                }
+            }
+        }
+    }
+
+    private func attend(_ tier: KernelTier, _ dimension: Int, _ rows: Int, _ blocks: Int, _ random: inout Seeded) {
+        let cells = blocks * 8
+        let table = KernelTable(tier: tier)
+        let query = random.floats(rows * dimension)
+        let cache = random.floats(cells * dimension).map { Float16($0).bitPattern }
+        let stride = cells + 3
+        var (scores, expected) = (
+            [Float](repeating: 0, count: rows * stride), [Float](repeating: 0, count: rows * stride)
+        )
+        table.attentionScores(query, rows, dimension, cache, blocks, &scores, stride)
+        Self.oracle.attentionScores(query, rows, dimension, cache, blocks, &expected, stride)
+        #expect(relativeError(scores, expected) < 2e-6)
+        for count in [cells, cells - 1, 1] {
+            var (out, want) = (
+                [Float](repeating: .nan, count: rows * dimension), [Float](repeating: .nan, count: rows * dimension)
+            )
+            table.attentionValues(expected, stride, rows, cache, count, dimension, &out)
+            Self.oracle.attentionValues(expected, stride, rows, cache, count, dimension, &want)
+            #expect(relativeError(out, want) < 2e-6)
+        }
+    }
+
+    @Test(arguments: fasterTiers)
+    func narrowsToHalvesBitForBit(tier: KernelTier) {
+        var random = Seeded(state: 6)
+        for count in lengths {
+            let x = random.floats(count, in: -70000...70000) + random.floats(count, in: -1e-7...1e-7)
+            var (y, expected) = ([UInt16](repeating: 0, count: x.count), [UInt16](repeating: 0, count: x.count))
+            KernelTable(tier: tier).toHalf(x, &y, x.count)
+            Self.oracle.toHalf(x, &expected, x.count)
+            #expect(y == expected)
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import Kernels
+import Testing
+
+@Suite struct WorkerPoolTests {
+    /// What the members of a test's pool share.
+    final class Board: @unchecked Sendable {  // @unchecked: each test's access pattern is what the pool must make safe
+        let pool: WorkerPool
+        let counters: UnsafeMutablePointer<UInt32>
+        var seen: [Int]
+        var sums: [Int]
+        init(_ members: Int) {
+            pool = WorkerPool(count: members)
+            counters = .allocate(capacity: 1)
+            counters.initialize(to: 0)
+            seen = [Int](repeating: 0, count: members)
+            sums = [Int](repeating: 0, count: members)
+        }
+        deinit { counters.deallocate() }
+    }
+
+    private func run(_ board: Board, _ body: WorkerPool.Body) {
+        board.counters.pointee = 0
+        board.pool.run(Unmanaged.passUnretained(board).toOpaque(), body)
+    }
+
+    @Test(arguments: [1, 2, 3, 5])
+    func everyMemberRunsOnceEachTime(members: Int) {
+        let board = Board(members)
+        for round in 1...200 {
+            run(board) { member, raw in
+                let board = Unmanaged<Board>.fromOpaque(raw).takeUnretainedValue()
+                board.seen.withUnsafeMutableBufferPointer { $0[member] += 1 }
+            }
+            #expect(board.seen == [Int](repeating: round, count: members))
+        }
+    }
+
+    @Test(arguments: [1, 2, 3])
+    func piecesAreTakenOnceEach(members: Int) {
+        let board = Board(members)
+        run(board) { member, raw in
+            let board = Unmanaged<Board>.fromOpaque(raw).takeUnretainedValue()
+            let counter = WorkCounter(board.counters)
+            var sum = 0
+            while let piece = counter.next(below: 1000) { sum += piece }
+            board.sums.withUnsafeMutableBufferPointer { $0[member] = sum }
+        }
+        #expect(board.sums.reduce(0, +) == 999 * 1000 / 2)
+    }
+
+    /// Nobody passes a barrier before all have reached it: every member must see every other's last write.
+    @Test(arguments: [2, 3])
+    func barrierOrdersWritesBeforeReads(members: Int) {
+        let board = Board(members)
+        run(board) { member, raw in
+            let board = Unmanaged<Board>.fromOpaque(raw).takeUnretainedValue()
+            board.seen.withUnsafeMutableBufferPointer { seen in
+                for round in 1...500 {
+                    seen[member] = round
+                    board.pool.barrier()
+                    if seen.contains(where: { $0 != round }) {
+                        board.sums.withUnsafeMutableBufferPointer { $0[member] += 1 }
+                    }
+                    board.pool.barrier()
+                }
+            }
+        }
+        #expect(board.sums.allSatisfy { $0 == 0 })
+    }
+
+    /// An idle pool sleeps: it must wake again after the spinning is long over.
+    @Test func sleepersWake() async throws {
+        let board = Board(3)
+        for round in 1...5 {
+            try await Task.sleep(for: .milliseconds(30))
+            run(board) { member, raw in
+                let board = Unmanaged<Board>.fromOpaque(raw).takeUnretainedValue()
+                board.seen.withUnsafeMutableBufferPointer { $0[member] += 1 }
+            }
+            #expect(board.seen == [round, round, round])
+        }
+    }
+}

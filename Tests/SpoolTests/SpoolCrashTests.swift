@@ -1,0 +1,126 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Spool
+
+@Suite(.serialized) struct SpoolCrashTests {
+    /// What the writer said before it died.
+    struct Account {
+        var waiting: Set<String> = []
+        /// Calls that were on their way when it died: both outcomes are right.
+        var uncertain: Set<String> = []
+        var unacknowledged: Set<UInt64> = []
+        var acknowledging: Set<UInt64> = []
+
+        init(_ output: String) {
+            // The last line may be cut.
+            let complete = output.prefix(
+                output.lastIndex(of: "\n").map { output.distance(from: output.startIndex, to: $0) } ?? 0)
+            for line in complete.split(separator: "\n") {
+                let words = line.split(separator: " ").map(String.init)
+                switch words[0] {
+                case "accepted": waiting.insert(words[1])
+                case "completing": uncertain.insert(words[1])
+                case "completed":
+                    waiting.remove(words[1])
+                    uncertain.remove(words[1])
+                    unacknowledged.insert(UInt64(words[2]) ?? 0)
+                case "acknowledging": acknowledging.insert(UInt64(words[1]) ?? 0)
+                case "acknowledged":
+                    unacknowledged.remove(UInt64(words[1]) ?? 0)
+                    acknowledging.remove(UInt64(words[1]) ?? 0)
+                default: Issue.record("the writer said: \(line)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [30, 70, 110, 190, 310, 500, 777]) func aKilledWriterLosesNothingItAccepted(_ milliseconds: Int)
+        throws
+    {
+        let folder = try TemporaryFolder()
+        let path = folder.path("spool.db")
+        let writer = try Child([builtProgram("CrashHelper"), "spool-writer", path])
+        #expect(eventually { writer.output.contains("accepted") }, "\(writer.errors)")
+        usleep(UInt32(milliseconds * 1000))
+        writer.kill()
+        let account = Account(writer.output)
+        #expect(try integrity(of: path) == "ok")
+
+        let spool = try Spool(path: path, limitBytes: 8 << 20) { Issue.record("\($0)") }
+        let events = try spool.pendingEvents(limit: 10_000).events
+        let found = Set(events.map(\.id))
+        // At most the event being accepted when it died is here without our knowing.
+        #expect(account.waiting.subtracting(account.uncertain).isSubset(of: found))
+        #expect(found.subtracting(account.waiting).count <= 1)
+        for item in events {
+            let number = Int(item.topic.dropFirst(3)) ?? 0
+            #expect(item.payload == [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: number * 37 % 9000))
+        }
+        let messages = try spool.pendingMessages(limit: 100_000)
+        let ids = Set(messages.map(\.id))
+        #expect(account.unacknowledged.subtracting(account.acknowledging).isSubset(of: ids))
+        #expect(ids.subtracting(account.unacknowledged).count <= 1)
+        // Never both the event and its answer, never neither.
+        let answered = Set(messages.map { String(decoding: $0.payload, as: UTF8.self) })
+        #expect(answered.isDisjoint(with: found))
+        for id in account.uncertain { #expect(found.contains(id) != answered.contains(id)) }
+        print(
+            "spool: killed after \(milliseconds) ms with \(events.count) events and \(messages.count) messages waiting")
+    }
+
+    /// Reads a copy with plain SQLite, so that the check itself recovers the log as another program would.
+    private func integrity(of path: String) throws -> String {
+        try Child.run(["cp", path, path + ".copy"])
+        _ = try? Child.run(["cp", path + "-wal", path + ".copy-wal"])
+        return try Child.run(["sqlite3", path + ".copy", "PRAGMA integrity_check;"]).filter { $0 != "\n" }
+    }
+
+    /// Mounting needs CAP_SYS_ADMIN; found out by doing it.
+    static let canMount: Bool = {
+        guard let folder = try? TemporaryFolder(), mount(on: folder.root) else {
+            print("spool: the full-disk test cannot run: mounting a tmpfs is not permitted here (needs root)")
+            return false
+        }
+        umount2(folder.root, Int32(MNT_DETACH))
+        return true
+    }()
+
+    private static func mount(on folder: String) -> Bool {
+        Glibc.mount("tmpfs", folder, "tmpfs", 0, "size=1m") == 0
+    }
+
+    @Test(.enabled(if: canMount, "mounting a tmpfs is not permitted")) func aFullDiskIsReportedAndRecoveredFrom() throws
+    {
+        let folder = try TemporaryFolder()
+        try #require(Self.mount(on: folder.root))
+        defer { umount2(folder.root, Int32(MNT_DETACH)) }
+        let path = folder.path("spool.db")
+        let spool = try Spool(path: path, limitBytes: 64 << 20) { Issue.record("\($0)") }
+        var accepted: [SpooledEvent] = []
+        var failures = 0
+        for number in 0..<400 {
+            let next = event(number, bytes: 4000)
+            do {
+                try spool.accept(next)
+                accepted.append(next)
+            } catch {
+                guard case .full = error else { throw error }
+                failures += 1
+            }
+        }
+        // On so small a disk the log takes nearly all of it.
+        #expect(failures > 0 && accepted.count > 10, "\(accepted.count) accepted, \(failures) refused")
+        #expect(try spool.pendingEvents(limit: 1000).events == accepted)
+        // Room appears, by someone else's file or by answers; the spool goes on.
+        #expect(Glibc.mount("tmpfs", folder.root, "tmpfs", UInt(MS_REMOUNT), "size=8m") == 0)
+        let fresh = event(1000)
+        try spool.accept(fresh)
+        for item in accepted { try spool.complete(item.key, messages: []) }
+        spool.close()
+        let again = try Spool(path: path, limitBytes: 64 << 20) { Issue.record("\($0)") }
+        #expect(try again.pendingEvents(limit: 10).events == [fresh])
+        again.close()
+    }
+}

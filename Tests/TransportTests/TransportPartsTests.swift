@@ -1,0 +1,82 @@
+import TestSupport
+import Testing
+
+@testable import Transport
+
+@Suite struct TransportPartsTests {
+    @Test func backoffDoublesToItsLimitWithJitter() {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<100 {
+            var backoff = Backoff(range: 1000...60_000)
+            let plain = [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
+            for step in plain {
+                let wait = backoff.step(using: &random)
+                #expect(abs(wait - step) <= step / 4)
+            }
+            backoff.reset()
+            #expect(backoff.step(using: &random) <= 1250)
+        }
+    }
+
+    @Test func aHugeBackoffDoesNotOverflow() {
+        var random = SystemRandomNumberGenerator()
+        var backoff = Backoff(range: 1...(Int.max / 2))
+        for _ in 0..<100 { #expect(backoff.step(using: &random) > 0) }
+    }
+
+    @Test func aPipeSignalStaysUpUntilCleared() throws {
+        let signal = try #require(PipeSignal())
+        #expect(!signal.wait(milliseconds: 10))
+        for _ in 0..<100_000 { signal.set() }
+        #expect(signal.wait(milliseconds: 0) && signal.wait(milliseconds: 1000))
+        signal.clear()
+        #expect(!signal.wait(milliseconds: 10))
+    }
+
+    @Test func durationsBecomeMillisecondsWithoutTrapping() {
+        #expect(Duration.seconds(2).inMilliseconds == 2000)
+        #expect(Duration.milliseconds(-5).inMilliseconds == -5)
+        #expect(Duration(secondsComponent: .max, attosecondsComponent: 0).inMilliseconds == .max)
+        #expect(Duration.microseconds(1999).inMilliseconds == 1)
+    }
+
+    @Test func deliveryMemoryForgetsTheOldest() {
+        func mark(_ id: Int, _ text: String = "x") -> DeliveryMark {
+            DeliveryMark(packetID: UInt16(id), topic: "t", payload: Array(text.utf8))
+        }
+        var memory = DeliveryMemory()
+        for id in 1...1000 { memory.remember(mark(id)) }
+        #expect(!memory.contains(mark(1000 - DeliveryMemory.capacity)))
+        #expect(memory.contains(mark(1001 - DeliveryMemory.capacity)) && memory.contains(mark(1000)))
+        #expect(!memory.contains(mark(1000, "y")))
+        memory.remember(mark(1000, "y"))
+        #expect(memory.contains(mark(1000, "y")) && !memory.contains(mark(1000)))
+        memory.remember(mark(0))
+        #expect(!memory.contains(mark(0)))
+        memory.forgetAll()
+        #expect(!memory.contains(mark(1000, "y")))
+    }
+
+    @Test func topicAndPayloadCannotTradeBytes() {
+        let one = DeliveryMark(packetID: 1, topic: "ab", payload: Array("c".utf8))
+        let other = DeliveryMark(packetID: 1, topic: "a", payload: Array("bc".utf8))
+        #expect(one != other)
+    }
+
+    @Test func aPrivateBrokerCleansUpBehindItself() throws {
+        var broker: PrivateBroker? = try PrivateBroker()
+        let folder = try #require(broker?.folder)
+        let process = try #require(broker?.processID)
+        #expect(try Child.run(["ls", folder]).contains("mosquitto.conf"))
+        broker = nil
+        #expect(throws: Failure.self) { try Child.run(["ls", folder]) }
+        #expect(throws: Failure.self) { try Child.run(["kill", "-0", String(process)]) }
+    }
+
+    @Test func aBrokerThatCannotStartSaysWhy() throws {
+        var settings = PrivateBroker.Settings()
+        settings.extraLines = ["no_such_option 1"]
+        let error = #expect(throws: TransportError.self) { try PrivateBroker(settings) }
+        #expect(error?.description.contains("mosquitto ended at once") == true)
+    }
+}
