@@ -1,10 +1,12 @@
+import Dispatch
+import Glibc
 import Synchronization
 
 /// A broker inside the process: the twin of mosquitto for tests of everything above the transport.
 ///
 /// It keeps the rules that the daemon relies on: wildcards, shared subscriptions, retained messages, last wills,
 /// sessions that survive a disconnection, and redelivery of QoS 1 messages that were not accepted. It has no thread:
-/// whoever publishes delivers, so that a single-threaded test sees all effects when the call returns.
+/// whoever publishes delivers, so that a test sees all effects when the call returns.
 public final class InMemoryBroker: Sendable {
     struct Session {
         var transport: InMemoryTransport?
@@ -22,7 +24,8 @@ public final class InMemoryBroker: Sendable {
         var retained: [String: MQTTMessage] = [:]
         var shareTurn: [String: Int] = [:]
         var work: [@Sendable () -> Void] = []
-        var isWorking = false
+        /// The thread that delivers at the moment.
+        var worker: pthread_t?
     }
 
     private let state = Mutex(State())
@@ -36,10 +39,19 @@ public final class InMemoryBroker: Sendable {
 
     public var isUp: Bool { state.withLock { $0.isUp } }
 
-    /// Publishes as some other client would.
+    /// Publishes as some other client would; the message is delivered when this returns.
+    ///
+    /// Another thread may be delivering, and then does this too, so it is waited for. Not so when a client publishes
+    /// from within a delivery, which comes after the present one.
     public func publish(_ message: MQTTMessage) {
-        enqueue { [self] in route(message) }
+        let delivered = DispatchSemaphore(value: 0)
+        let isNested = state.withLock { $0.worker == pthread_self() }
+        enqueue { [self] in
+            route(message)
+            delivered.signal()
+        }
         runWork()
+        if !isNested { delivered.wait() }
     }
 
     /// Breaks all connections; with `up` false, new ones fail until it is called with true, which reconnects everyone.
@@ -212,13 +224,13 @@ extension InMemoryBroker {
     private func runWork() {
         while true {
             let next = state.withLock { state -> (@Sendable () -> Void)? in
-                guard !state.isWorking, !state.work.isEmpty else { return nil }
-                state.isWorking = true
+                guard state.worker == nil, !state.work.isEmpty else { return nil }
+                state.worker = pthread_self()
                 return state.work.removeFirst()
             }
             guard let next else { return }
             next()
-            state.withLock { $0.isWorking = false }
+            state.withLock { $0.worker = nil }
         }
     }
 }

@@ -191,7 +191,7 @@ final class Harness: Sendable {
         var limits = Daemon.StopLimits()
         limits.drain = drain
         limits.engine = .milliseconds(500)
-        limits.publish = .milliseconds(200)
+        limits.publish = .seconds(5)
         daemon.stop(limits)
     }
 
