@@ -8,9 +8,9 @@ import PackageDescription
 /// reaches clang's importer and LLVM alike; on the other architecture it is only a warning, so one
 /// manifest serves both (`-march=` is a hard error there, and `#if arch` here sees the host).
 /// `-Ounchecked` keeps kernels fast in debug builds and tests too.
-func tier(_ name: String? = nil, _ features: String...) -> [SwiftSetting] {
+func tier(_ features: String...) -> [SwiftSetting] {
     let features = features.flatMap { ["-Xcc", "-Xclang", "-Xcc", "-target-feature", "-Xcc", "-Xclang", "-Xcc", $0] }
-    return [.unsafeFlags(["-Ounchecked"] + features)] + (name.map { [.define($0)] } ?? [])
+    return [.unsafeFlags(["-Ounchecked"] + features)]
 }
 
 /// The commit, for `martlet --version`.
@@ -37,13 +37,17 @@ let package = Package(
         .target(name: "Linux", dependencies: ["CLinux"]),
         .target(name: "QuantBlocks"),
         .target(name: "KernelsGeneric", dependencies: ["QuantBlocks"], swiftSettings: tier()),
-        .target(name: "KernelsNEON", dependencies: ["QuantBlocks", "CIntrinsics"], swiftSettings: tier("ARM_TIER")),
+        // Floats, shared by the tiers of both architectures; the flags mean nothing on ARM.
+        .target(
+            name: "KernelsVector", dependencies: ["QuantBlocks", "CIntrinsics"],
+            swiftSettings: tier("+avx2", "+fma", "+f16c")),
+        .target(name: "KernelsNEON", dependencies: ["QuantBlocks", "CIntrinsics"], swiftSettings: tier()),
         .target(
             name: "KernelsAVX2", dependencies: ["QuantBlocks", "CIntrinsics"],
-            swiftSettings: tier("X86_TIER", "+avx2", "+fma", "+f16c")),
+            swiftSettings: tier("+avx2", "+fma", "+f16c")),
         .target(
             name: "Kernels",
-            dependencies: ["KernelsGeneric", "KernelsNEON", "KernelsAVX2", "QuantBlocks", "Linux", "CLinux"]),
+            dependencies: ["KernelsGeneric", "KernelsVector", "KernelsNEON", "KernelsAVX2", "QuantBlocks", "Linux", "CLinux"]),
         // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Tokenizers", dependencies: ["GGUF"], swiftSettings: [.unsafeFlags(["-O"])]),

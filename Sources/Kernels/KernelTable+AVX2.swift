@@ -1,22 +1,23 @@
 #if arch(x86_64)
 import KernelsGeneric
 import KernelsAVX2
+import KernelsVector
 
 extension KernelTable {
     static var avx2: KernelTable {
         KernelTable(
-            tier: .avx2, quantize: avx2Quantize, rmsNorm: tierRMSNorm, swiGLU: tierSwiGLU,
-            softmax: tierSoftmax, attentionScores: tierAttentionScores,
-            attentionValues: tierAttentionValues, toHalf: tierToHalf
+            tier: .avx2, quantize: vectorQuantize, rmsNorm: vectorRMSNorm, swiGLU: vectorSwiGLU,
+            softmax: vectorSoftmax, attentionScores: vectorAttentionScores,
+            attentionValues: vectorAttentionValues, toHalf: vectorToHalf
         ) { format in
             switch format {
             case .f32:
                 FormatKernels(
-                    gemv: avx2GemvF32, unpack: avx2UnpackF32, gemm: avx2GemmFloat,
+                    gemv: vectorGemvF32, unpack: vectorUnpackF32, gemm: vectorGemmFloat,
                     dequantize: genericDequantizeF32)
             case .f16:
                 FormatKernels(
-                    gemv: avx2GemvF16, unpack: avx2UnpackF16, gemm: avx2GemmFloat,
+                    gemv: vectorGemvF16, unpack: vectorUnpackF16, gemm: vectorGemmFloat,
                     dequantize: genericDequantizeF16)
             case .q4_0:
                 FormatKernels(

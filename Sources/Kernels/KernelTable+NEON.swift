@@ -1,22 +1,23 @@
 #if arch(arm64)
 import KernelsGeneric
 import KernelsNEON
+import KernelsVector
 
 extension KernelTable {
     static var neon: KernelTable {
         KernelTable(
-            tier: .neon, quantize: neonQuantize, rmsNorm: tierRMSNorm, swiGLU: tierSwiGLU,
-            softmax: tierSoftmax, attentionScores: tierAttentionScores,
-            attentionValues: tierAttentionValues, toHalf: tierToHalf
+            tier: .neon, quantize: vectorQuantize, rmsNorm: vectorRMSNorm, swiGLU: vectorSwiGLU,
+            softmax: vectorSoftmax, attentionScores: vectorAttentionScores,
+            attentionValues: vectorAttentionValues, toHalf: vectorToHalf
         ) { format in
             switch format {
             case .f32:
                 FormatKernels(
-                    gemv: neonGemvF32, unpack: neonUnpackF32, gemm: neonGemmFloat,
+                    gemv: vectorGemvF32, unpack: vectorUnpackF32, gemm: vectorGemmFloat,
                     dequantize: genericDequantizeF32)
             case .f16:
                 FormatKernels(
-                    gemv: neonGemvF16, unpack: neonUnpackF16, gemm: neonGemmFloat,
+                    gemv: vectorGemvF16, unpack: vectorUnpackF16, gemm: vectorGemmFloat,
                     dequantize: genericDequantizeF16)
             case .q4_0:
                 FormatKernels(

@@ -131,40 +131,4 @@ public func avx2GemmQ6_K(
         storeFloats(total, y + t &* 8)
     }
 }
-
-/// Float tiles (k, 8) times float activations.
-@inline(never)  // entry of a tier
-public func avx2GemmFloat(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
-) {
-    let weights = tile.assumingMemoryBound(to: Float.self)
-    var t = 0
-    while t &+ 4 <= tokens {
-        let (x0, x1) = (x + t &* xStride, x + (t &+ 1) &* xStride)
-        let (x2, x3) = (x + (t &+ 2) &* xStride, x + (t &+ 3) &* xStride)
-        var (y0, y1, y2, y3) = (F256.zero, F256.zero, F256.zero, F256.zero)
-        for j in 0..<k {
-            let row = loadFloats(weights + j &* 8)
-            y0 = _mm256_fmadd_ps(row, F256(repeating: x0[j]), y0)
-            y1 = _mm256_fmadd_ps(row, F256(repeating: x1[j]), y1)
-            y2 = _mm256_fmadd_ps(row, F256(repeating: x2[j]), y2)
-            y3 = _mm256_fmadd_ps(row, F256(repeating: x3[j]), y3)
-        }
-        storeFloats(y0, y + t &* 8)
-        storeFloats(y1, y + (t &+ 1) &* 8)
-        storeFloats(y2, y + (t &+ 2) &* 8)
-        storeFloats(y3, y + (t &+ 3) &* 8)
-        t &+= 4
-    }
-    while t < tokens {
-        var total = F256.zero
-        for j in 0..<k {
-            total = _mm256_fmadd_ps(loadFloats(weights + j &* 8), F256(repeating: x[t &* xStride &+ j]), total)
-        }
-        storeFloats(total, y + t &* 8)
-        t &+= 1
-    }
-}
 #endif

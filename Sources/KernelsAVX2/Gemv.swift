@@ -12,41 +12,6 @@ import QuantBlocks
 @inline(__always)  // a constant
 private var prefetchDistance: Int { 4096 }
 
-/// Quantises `count` (a multiple of 32) floats to signed bytes with one scale per 32.
-@inline(never)  // entry of a tier
-public func avx2Quantize(
-    _ x: UnsafePointer<Float>, _ count: Int, _ q: UnsafeMutablePointer<Int8>, _ ds: UnsafeMutablePointer<Float>
-) {
-    let absolute = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFF_FFFF))
-    for block in 0..<(count / 32) {
-        let from = x + block &* 32
-        let a = loadFloats(from)
-        let b = loadFloats(from + 8)
-        let c = loadFloats(from + 16)
-        let d = loadFloats(from + 24)
-        let ab = _mm256_max_ps(_mm256_and_ps(a, absolute), _mm256_and_ps(b, absolute))
-        let cd = _mm256_max_ps(_mm256_and_ps(c, absolute), _mm256_and_ps(d, absolute))
-        let eight = _mm256_max_ps(ab, cd)
-        let four = _mm_max_ps(_mm256_castps256_ps128(eight), martlet_high128_ps(eight))
-        let two = _mm_max_ps(four, _mm_movehl_ps(four, four))
-        let largest = max(two[0], two[1])
-        let scale = largest / 127
-        let inverse = F256(repeating: largest > 0 ? 127 / largest : 0)
-        let qa = _mm256_cvtps_epi32(a * inverse)
-        let qb = _mm256_cvtps_epi32(b * inverse)
-        let qc = _mm256_cvtps_epi32(c * inverse)
-        let qd = _mm256_cvtps_epi32(d * inverse)
-        let total = _mm256_add_epi32(_mm256_add_epi32(qa, qb), _mm256_add_epi32(qc, qd))
-        // The packs work within 128-bit halves; the permutation puts the eight groups of four back in order.
-        let bytes = _mm256_packs_epi16(_mm256_packs_epi32(qa, qb), _mm256_packs_epi32(qc, qd))
-        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)
-        UnsafeMutableRawPointer(q + block &* 32)
-            .storeBytes(of: _mm256_permutevar8x32_epi32(bytes, order), as: I256.self)
-        ds[2 &* block] = roundedToHalfPrecision(scale)
-        ds[2 &* block &+ 1] = ds[2 &* block] * sum(_mm256_cvtepi32_ps(total))
-    }
-}
-
 /// y (rows) = rows of Q4_0 blocks × one quantised activation vector.
 @inline(never)  // entry of a tier
 public func avx2GemvQ4_0(
@@ -237,56 +202,6 @@ public func avx2GemvQ6_K(
             }
         }
         y[r] = sum(acc)
-    }
-}
-
-/// y (rows) = rows of halves × one float vector of length k.
-@inline(never)  // entry of a tier
-public func avx2GemvF16(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) {
-    for r in 0..<rows {
-        let row = w + r &* rowBytes
-        var (s0, s1) = (F256.zero, F256.zero)
-        var j = 0
-        while j &+ 16 <= k {
-            let low = _mm256_cvtph_ps((row + j &* 2).loadUnaligned(as: SIMD2<Int64>.self))
-            let high = _mm256_cvtph_ps((row + (j &* 2 &+ 16)).loadUnaligned(as: SIMD2<Int64>.self))
-            s0 = _mm256_fmadd_ps(low, loadFloats(x + j), s0)
-            s1 = _mm256_fmadd_ps(high, loadFloats(x + (j &+ 8)), s1)
-            j &+= 16
-        }
-        var total = sum(s0 + s1)
-        while j < k {
-            total += half(row + j &* 2) * x[j]
-            j &+= 1
-        }
-        y[r] = total
-    }
-}
-
-/// y (rows) = rows of floats × one float vector of length k.
-@inline(never)  // entry of a tier
-public func avx2GemvF32(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) {
-    for r in 0..<rows {
-        let row = w + r &* rowBytes
-        var (s0, s1) = (F256.zero, F256.zero)
-        var j = 0
-        while j &+ 16 <= k {
-            s0 = _mm256_fmadd_ps((row + j &* 4).loadUnaligned(as: F256.self), loadFloats(x + j), s0)
-            s1 = _mm256_fmadd_ps((row + (j &* 4 &+ 32)).loadUnaligned(as: F256.self), loadFloats(x + (j &+ 8)), s1)
-            j &+= 16
-        }
-        var total = sum(s0 + s1)
-        while j < k {
-            total += (row + j &* 4).loadUnaligned(as: Float.self) * x[j]
-            j &+= 1
-        }
-        y[r] = total
     }
 }
 #endif

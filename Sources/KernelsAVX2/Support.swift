@@ -23,12 +23,6 @@ func broadcastBytes(_ address: UnsafePointer<Int8>) -> I256 {
     _mm256_set1_epi32(UnsafeRawPointer(address).loadUnaligned(as: Int32.self))
 }
 
-/// Eight halves widened.
-@inline(__always)  // one conversion
-func loadHalves(_ address: UnsafePointer<UInt16>) -> F256 {
-    _mm256_cvtph_ps(UnsafeRawPointer(address).loadUnaligned(as: SIMD2<Int64>.self))
-}
-
 /// Sixteen bytes of packed nibbles as 32 bytes: the low nibbles, then the high ones.
 @inline(__always)  // four instructions in every block
 func nibbles(_ address: UnsafeRawPointer) -> I256 {
@@ -60,20 +54,5 @@ func scaledPair(_ halves: UnsafeRawPointer, _ ds: UnsafePointer<Float>) -> SIMD4
     let dm = _mm_cvtph_ps(_mm_cvtsi32_si128(halves.loadUnaligned(as: Int32.self)))
     let pair = UnsafeRawPointer(ds).loadUnaligned(as: SIMD2<Float>.self)
     return dm * SIMD4(pair[0], pair[1], 0, 0)
-}
-
-@inline(__always)  // one instruction; Swift's own pointwise functions compile to compares and selects
-func pointwiseMax(_ a: F256, _ b: F256) -> F256 { _mm256_max_ps(a, b) }
-
-@inline(__always)  // as above
-func pointwiseMin(_ a: F256, _ b: F256) -> F256 { _mm256_min_ps(a, b) }
-
-@inline(__always)  // one conversion
-func widened(_ a: SIMD4<Float>) -> SIMD4<Double> { _mm256_cvtps_pd(a) }
-
-/// Narrows eight floats to halves, to the nearest even.
-@inline(__always)  // one conversion and a store
-func storeHalves(_ value: F256, _ address: UnsafeMutablePointer<UInt16>) {
-    UnsafeMutableRawPointer(address).storeBytes(of: martlet_to_half(value), as: SIMD2<Int64>.self)
 }
 #endif

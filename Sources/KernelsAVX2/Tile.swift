@@ -170,30 +170,4 @@ public func avx2UnpackQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(TileQ6_K.self, w, rowBytes, rows, k, tile, meta) }
-
-/// Widens up to eight rows of halves to a float tile (k, 8).
-@inline(never)  // entry of a tier
-public func avx2UnpackF16(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) {
-    let to = tile.assumingMemoryBound(to: Float.self)
-    for r in 0..<8 {
-        let row = w + (r < rows ? r : 0) &* rowBytes
-        for j in 0..<k { to[j &* 8 &+ r] = r < rows ? half(row + j &* 2) : 0 }
-    }
-}
-
-/// Copies up to eight rows of floats to a float tile (k, 8).
-@inline(never)  // entry of a tier
-public func avx2UnpackF32(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) {
-    let to = tile.assumingMemoryBound(to: Float.self)
-    for r in 0..<8 {
-        let row = w + (r < rows ? r : 0) &* rowBytes
-        for j in 0..<k { to[j &* 8 &+ r] = r < rows ? (row + j &* 4).loadUnaligned(as: Float.self) : 0 }
-    }
-}
 #endif

@@ -101,40 +101,4 @@ public func neonGemmSigned(
         }
     }
 }
-
-/// Float tiles (k, 8) times float activations.
-@inline(never)  // entry of a tier
-public func neonGemmFloat(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
-) {
-    let weights = tile.assumingMemoryBound(to: Float.self)
-    var t = 0
-    while t &+ 4 <= tokens {
-        let (x0, x1) = (x + t &* xStride, x + (t &+ 1) &* xStride)
-        let (x2, x3) = (x + (t &+ 2) &* xStride, x + (t &+ 3) &* xStride)
-        var (y0, y1, y2, y3) = (F8.zero, F8.zero, F8.zero, F8.zero)
-        for j in 0..<k {
-            let row = loadFloats(weights + j &* 8)
-            y0 = y0.addingProduct(row, F8(repeating: x0[j]))
-            y1 = y1.addingProduct(row, F8(repeating: x1[j]))
-            y2 = y2.addingProduct(row, F8(repeating: x2[j]))
-            y3 = y3.addingProduct(row, F8(repeating: x3[j]))
-        }
-        storeFloats(y0, y + t &* 8)
-        storeFloats(y1, y + (t &+ 1) &* 8)
-        storeFloats(y2, y + (t &+ 2) &* 8)
-        storeFloats(y3, y + (t &+ 3) &* 8)
-        t &+= 4
-    }
-    while t < tokens {
-        var total = F8.zero
-        for j in 0..<k {
-            total = total.addingProduct(loadFloats(weights + j &* 8), F8(repeating: x[t &* xStride &+ j]))
-        }
-        storeFloats(total, y + t &* 8)
-        t &+= 1
-    }
-}
 #endif

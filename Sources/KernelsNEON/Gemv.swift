@@ -9,40 +9,6 @@ import QuantBlocks
 @inline(__always)  // a constant
 private var prefetchDistance: Int { 1024 }
 
-/// Quantises `count` (a multiple of 32) floats to signed bytes with one scale per 32.
-@inline(never)  // entry of a tier
-public func neonQuantize(
-    _ x: UnsafePointer<Float>, _ count: Int, _ q: UnsafeMutablePointer<Int8>, _ ds: UnsafeMutablePointer<Float>
-) {
-    @inline(__always) func absolute(_ a: F8) -> F8 {
-        F8(lowHalf: vabsq_f32(a.lowHalf), highHalf: vabsq_f32(a.highHalf))
-    }
-    @inline(__always) func narrow(_ a: F8, _ scale: Float) -> (int8x8_t, int32x4_t) {
-        let low = vcvtnq_s32_f32(a.lowHalf * scale)
-        let high = vcvtnq_s32_f32(a.highHalf * scale)
-        return (vmovn_s16(vcombine_s16(vmovn_s32(low), vmovn_s32(high))), vaddq_s32(low, high))
-    }
-    for block in 0..<(count / 32) {
-        let from = x + block &* 32
-        let (a, b, c, d) = (loadFloats(from), loadFloats(from + 8), loadFloats(from + 16), loadFloats(from + 24))
-        let peaks = pointwiseMax(
-            pointwiseMax(absolute(a), absolute(b)), pointwiseMax(absolute(c), absolute(d)))
-        let largest = vmaxvq_f32(vmaxq_f32(peaks.lowHalf, peaks.highHalf))
-        let scale = largest / 127
-        let inverse = largest > 0 ? 127 / largest : 0
-        let (qa, sa) = narrow(a, inverse)
-        let (qb, sb) = narrow(b, inverse)
-        let (qc, sc) = narrow(c, inverse)
-        let (qd, sd) = narrow(d, inverse)
-        let to = UnsafeMutableRawPointer(q + block &* 32)
-        to.storeBytes(of: vcombine_s8(qa, qb), as: int8x16_t.self)
-        (to + 16).storeBytes(of: vcombine_s8(qc, qd), as: int8x16_t.self)
-        ds[2 &* block] = roundedToHalfPrecision(scale)
-        let total = vaddvq_s32(vaddq_s32(vaddq_s32(sa, sb), vaddq_s32(sc, sd)))
-        ds[2 &* block &+ 1] = ds[2 &* block] * Float(total)
-    }
-}
-
 /// y (rows) = rows of Q4_0 blocks × one quantised activation vector.
 @inline(never)  // entry of a tier
 public func neonGemvQ4_0(
@@ -249,53 +215,6 @@ public func neonGemvQ6_K(
             }
         }
         y[r] = vaddvq_f32(sum)
-    }
-}
-
-/// y (rows) = rows of halves × one float vector of length k.
-@inline(never)  // entry of a tier
-public func neonGemvF16(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) {
-    for r in 0..<rows {
-        let row = w + r &* rowBytes
-        var sums = F8.zero
-        var j = 0
-        while j &+ 8 <= k {
-            let halves = (row + j &* 2).assumingMemoryBound(to: UInt16.self)
-            sums = sums.addingProduct(loadHalves(halves), loadFloats(x + j))
-            j &+= 8
-        }
-        var total = sum(sums)
-        while j < k {
-            total += half(row + j &* 2) * x[j]
-            j &+= 1
-        }
-        y[r] = total
-    }
-}
-
-/// y (rows) = rows of floats × one float vector of length k.
-@inline(never)  // entry of a tier
-public func neonGemvF32(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) {
-    for r in 0..<rows {
-        let row = w + r &* rowBytes
-        var sums = F8.zero
-        var j = 0
-        while j &+ 8 <= k {
-            sums = sums.addingProduct((row + j &* 4).loadUnaligned(as: F8.self), loadFloats(x + j))
-            j &+= 8
-        }
-        var total = sum(sums)
-        while j < k {
-            total += (row + j &* 4).loadUnaligned(as: Float.self) * x[j]
-            j &+= 1
-        }
-        y[r] = total
     }
 }
 #endif

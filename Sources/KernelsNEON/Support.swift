@@ -2,8 +2,8 @@
 import CIntrinsics
 import QuantBlocks
 
-// Eight floats (`F8`) are two registers here; LLVM splits every operation on them into a pair, which also hides
-// latency.
+/// Eight floats in two registers; LLVM splits every operation on them into a pair, which also hides latency.
+typealias F8 = SIMD8<Float>
 
 @inline(__always)  // two load instructions
 func loadFloats(_ address: UnsafePointer<Float>) -> F8 { UnsafeRawPointer(address).loadUnaligned(as: F8.self) }
@@ -15,13 +15,6 @@ func storeFloats(_ value: F8, _ address: UnsafeMutablePointer<Float>) {
 
 @inline(__always)  // a load instruction
 func loadBytes(_ address: UnsafeRawPointer) -> int8x16_t { address.loadUnaligned(as: int8x16_t.self) }
-
-/// Eight halves widened: fcvtl and fcvtl2, which every ARMv8.0 has.
-@inline(__always)  // the load of every attention loop
-func loadHalves(_ address: UnsafePointer<UInt16>) -> F8 {
-    let bits = UnsafeRawPointer(address).loadUnaligned(as: SIMD8<UInt16>.self)
-    return F8(lowHalf: martlet_widen_low(bits), highHalf: martlet_widen_high(bits))
-}
 
 /// The low and the high nibbles of sixteen bytes, 0…15.
 @inline(__always)  // three instructions in every block
@@ -51,30 +44,4 @@ func dot16(_ a: int8x16_t, _ b: int8x16_t) -> int32x4_t {
 
 @inline(__always)  // one conversion
 func float(_ a: int32x4_t) -> float32x4_t { vcvtq_f32_s32(a) }
-
-/// Lane by lane through the instruction: Swift's own pointwise functions compile to compares and selects.
-@inline(__always)
-func pointwiseMax(_ a: F8, _ b: F8) -> F8 {
-    F8(lowHalf: vmaxq_f32(a.lowHalf, b.lowHalf), highHalf: vmaxq_f32(a.highHalf, b.highHalf))
-}
-
-@inline(__always)
-func pointwiseMin(_ a: F8, _ b: F8) -> F8 {
-    F8(lowHalf: vminq_f32(a.lowHalf, b.lowHalf), highHalf: vminq_f32(a.highHalf, b.highHalf))
-}
-
-@inline(__always)  // once a row
-func sum(_ a: F8) -> Float { vaddvq_f32(a.lowHalf + a.highHalf) }
-
-@inline(__always)  // two conversions
-func widened(_ a: SIMD4<Float>) -> SIMD4<Double> {
-    SIMD4(lowHalf: vcvt_f64_f32(vget_low_f32(a)), highHalf: vcvt_high_f64_f32(a))
-}
-
-/// Narrows eight floats to halves, to the nearest even: fcvtn and fcvtn2.
-@inline(__always)  // two conversions and a store
-func storeHalves(_ value: F8, _ address: UnsafeMutablePointer<UInt16>) {
-    let halves = martlet_narrow(value.lowHalf, value.highHalf)
-    UnsafeMutableRawPointer(address).storeBytes(of: halves, as: SIMD8<UInt16>.self)
-}
 #endif

@@ -168,30 +168,4 @@ public func neonUnpackQ6_K(
         }
     }
 }
-
-/// Widens up to eight rows of halves to a float tile (k, 8).
-@inline(never)  // entry of a tier
-public func neonUnpackF16(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) {
-    let to = tile.assumingMemoryBound(to: Float.self)
-    for r in 0..<8 {
-        let row = w + (r < rows ? r : 0) &* rowBytes
-        for j in 0..<k { to[j &* 8 &+ r] = r < rows ? half(row + j &* 2) : 0 }
-    }
-}
-
-/// Copies up to eight rows of floats to a float tile (k, 8).
-@inline(never)  // entry of a tier
-public func neonUnpackF32(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) {
-    let to = tile.assumingMemoryBound(to: Float.self)
-    for r in 0..<8 {
-        let row = w + (r < rows ? r : 0) &* rowBytes
-        for j in 0..<k { to[j &* 8 &+ r] = r < rows ? (row + j &* 4).loadUnaligned(as: Float.self) : 0 }
-    }
-}
 #endif

@@ -1,16 +1,13 @@
-// Shared by the tiers: this file stands in each tier's folder as a link and is compiled there with the tier's
-// instructions, because the algorithms are the same and only the width and the fused multiply-add differ.
-// What a tier must bring (its Support.swift): loadFloats, storeFloats, loadHalves, storeHalves, pointwiseMax,
-// pointwiseMin, sum, widened.
+// Float kernels of every tier above the portable one: on x86-64 with AVX2, FMA and F16C, on ARM with what every ARMv8.0
+// has. One source serves both, because the algorithms are the same and only the width of a register differs; what
+// differs stands in Support+X86.swift and Support+ARM.swift.
 //
 // Sums over elements and cells run in an order that depends on the position of each alone, never on how many rows or
 // cells are computed together: a token's state must be the same in every batch. A difference in the last bit flips
 // roundings to 8 bits in the next product, and thirty layers make 0.1 in the logits of it.
-#if (X86_TIER && arch(x86_64)) || (ARM_TIER && arch(arm64))
-typealias F8 = SIMD8<Float>
-
+#if arch(x86_64) || arch(arm64)
 @inline(__always)  // one instruction, or two of half the width
-private func fma(_ a: F8, _ b: F8, _ c: F8) -> F8 { c.addingProduct(a, b) }
+func fma(_ a: F8, _ b: F8, _ c: F8) -> F8 { c.addingProduct(a, b) }
 
 /// e^x within 2 ulp for x in −87…88; smaller x give 1e−38, larger ones e^88.
 ///
@@ -36,7 +33,7 @@ private func exponential(_ x: F8) -> F8 {
 
 /// y = w · x / rms(x) over `count` floats.
 @inline(never)  // entry of a tier
-public func tierRMSNorm(
+public func vectorRMSNorm(
     _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int,
     _ epsilon: Float
 ) {
@@ -79,7 +76,7 @@ private func silu(_ gate: F8, _ up: F8) -> F8 {
 
 /// y = silu(gate) · up over `count` floats.
 @inline(never)  // entry of a tier
-public func tierSwiGLU(
+public func vectorSwiGLU(
     _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int
 ) {
     var j = 0
@@ -98,7 +95,7 @@ public func tierSwiGLU(
 /// lane a cell falls into, and a token's answer is the same whether its cells are neighbours (a prompt) or not (a tree).
 /// In single precision the last bit differed, flipped 8-bit roundings later, and moved logits by 0.4.
 @inline(never)  // entry of a tier
-public func tierSoftmax(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
+public func vectorSoftmax(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     var peaks = F8(repeating: -.infinity)
     var j = 0
     while j &+ 8 <= count {
@@ -145,7 +142,7 @@ public func tierSoftmax(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
 
 /// Scores of `rows` queries against `blocks` × 8 cached keys; see the portable twin for shapes.
 @inline(never)  // entry of a tier
-public func tierAttentionScores(
+public func vectorAttentionScores(
     _ query: UnsafePointer<Float>, _ rows: Int, _ dimension: Int, _ keys: UnsafePointer<UInt16>, _ blocks: Int,
     _ scores: UnsafeMutablePointer<Float>, _ scoreStride: Int
 ) {
@@ -190,7 +187,7 @@ public func tierAttentionScores(
 
 /// Weighted sums of cached values; see the portable twin for shapes.
 @inline(never)  // entry of a tier
-public func tierAttentionValues(
+public func vectorAttentionValues(
     _ weights: UnsafePointer<Float>, _ weightStride: Int, _ rows: Int, _ values: UnsafePointer<UInt16>, _ count: Int,
     _ dimension: Int, _ out: UnsafeMutablePointer<Float>
 ) {
@@ -251,7 +248,7 @@ public func tierAttentionValues(
 
 /// Narrows `count` floats to halves, to the nearest even.
 @inline(never)  // entry of a tier
-public func tierToHalf(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<UInt16>, _ count: Int) {
+public func vectorToHalf(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<UInt16>, _ count: Int) {
     var j = 0
     while j &+ 8 <= count {
         storeHalves(loadFloats(x + j), y + j)

@@ -1,0 +1,47 @@
+#if arch(arm64)
+import CIntrinsics
+
+/// Eight floats in two registers; LLVM splits every operation on them into a pair, which also hides latency.
+typealias F8 = SIMD8<Float>
+
+@inline(__always)  // two load instructions
+func loadFloats(_ address: UnsafePointer<Float>) -> F8 { UnsafeRawPointer(address).loadUnaligned(as: F8.self) }
+
+@inline(__always)  // two store instructions
+func storeFloats(_ value: F8, _ address: UnsafeMutablePointer<Float>) {
+    UnsafeMutableRawPointer(address).storeBytes(of: value, as: F8.self)
+}
+
+/// Lane by lane through the instruction: Swift's own pointwise functions compile to compares and selects.
+@inline(__always)
+func pointwiseMax(_ a: F8, _ b: F8) -> F8 {
+    F8(lowHalf: vmaxq_f32(a.lowHalf, b.lowHalf), highHalf: vmaxq_f32(a.highHalf, b.highHalf))
+}
+
+@inline(__always)
+func pointwiseMin(_ a: F8, _ b: F8) -> F8 {
+    F8(lowHalf: vminq_f32(a.lowHalf, b.lowHalf), highHalf: vminq_f32(a.highHalf, b.highHalf))
+}
+
+/// Eight halves widened: fcvtl and fcvtl2, which every ARMv8.0 has.
+@inline(__always)  // the load of every attention loop
+func loadHalves(_ address: UnsafePointer<UInt16>) -> F8 {
+    let bits = UnsafeRawPointer(address).loadUnaligned(as: SIMD8<UInt16>.self)
+    return F8(lowHalf: martlet_widen_low(bits), highHalf: martlet_widen_high(bits))
+}
+
+@inline(__always)  // two conversions
+func widened(_ a: SIMD4<Float>) -> SIMD4<Double> {
+    SIMD4(lowHalf: vcvt_f64_f32(vget_low_f32(a)), highHalf: vcvt_high_f64_f32(a))
+}
+
+/// Narrows eight floats to halves, to the nearest even: fcvtn and fcvtn2.
+@inline(__always)  // two conversions and a store
+func storeHalves(_ value: F8, _ address: UnsafeMutablePointer<UInt16>) {
+    let halves = martlet_narrow(value.lowHalf, value.highHalf)
+    UnsafeMutableRawPointer(address).storeBytes(of: halves, as: SIMD8<UInt16>.self)
+}
+
+@inline(__always)  // once a row
+func sum(_ a: F8) -> Float { vaddvq_f32(a.lowHalf + a.highHalf) }
+#endif

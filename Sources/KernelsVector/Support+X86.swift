@@ -1,0 +1,41 @@
+#if arch(x86_64)
+import CIntrinsics
+
+/// Eight floats in one register.
+typealias F8 = SIMD8<Float>
+
+@inline(__always)  // once a row
+func sum(_ a: F8) -> Float {
+    let four = _mm256_castps256_ps128(a) + martlet_high128_ps(a)
+    return (four[0] + four[2]) + (four[1] + four[3])
+}
+
+@inline(__always)  // a store instruction
+func storeFloats(_ value: F8, _ address: UnsafeMutablePointer<Float>) {
+    UnsafeMutableRawPointer(address).storeBytes(of: value, as: F8.self)
+}
+
+@inline(__always)  // a load instruction
+func loadFloats(_ address: UnsafePointer<Float>) -> F8 { UnsafeRawPointer(address).loadUnaligned(as: F8.self) }
+
+/// Eight halves widened.
+@inline(__always)  // one conversion
+func loadHalves(_ address: UnsafePointer<UInt16>) -> F8 {
+    _mm256_cvtph_ps(UnsafeRawPointer(address).loadUnaligned(as: SIMD2<Int64>.self))
+}
+
+@inline(__always)  // one instruction; Swift's own pointwise functions compile to compares and selects
+func pointwiseMax(_ a: F8, _ b: F8) -> F8 { _mm256_max_ps(a, b) }
+
+@inline(__always)  // as above
+func pointwiseMin(_ a: F8, _ b: F8) -> F8 { _mm256_min_ps(a, b) }
+
+@inline(__always)  // one conversion
+func widened(_ a: SIMD4<Float>) -> SIMD4<Double> { _mm256_cvtps_pd(a) }
+
+/// Narrows eight floats to halves, to the nearest even.
+@inline(__always)  // one conversion and a store
+func storeHalves(_ value: F8, _ address: UnsafeMutablePointer<UInt16>) {
+    UnsafeMutableRawPointer(address).storeBytes(of: martlet_to_half(value), as: SIMD2<Int64>.self)
+}
+#endif
