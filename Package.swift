@@ -41,13 +41,26 @@ let package = Package(
         .target(
             name: "KernelsVector", dependencies: ["QuantBlocks", "CIntrinsics"],
             swiftSettings: tier("+avx2", "+fma", "+f16c")),
-        .target(name: "KernelsNEON", dependencies: ["QuantBlocks", "CIntrinsics"], swiftSettings: tier()),
+        // What the ARM tiers share, compiled into each with its own instructions.
+        .target(name: "KernelsARM", dependencies: ["QuantBlocks", "CIntrinsics"], swiftSettings: tier()),
+        .target(
+            name: "KernelsNEON", dependencies: ["KernelsARM", "QuantBlocks", "CIntrinsics"], swiftSettings: tier()),
+        .target(
+            name: "KernelsDotProd", dependencies: ["KernelsARM", "QuantBlocks", "CIntrinsics"],
+            swiftSettings: tier("+dotprod")),
         .target(
             name: "KernelsAVX2", dependencies: ["QuantBlocks", "CIntrinsics"],
             swiftSettings: tier("+avx2", "+fma", "+f16c")),
         .target(
+            name: "KernelsAVX512", dependencies: ["QuantBlocks", "CIntrinsics"],
+            swiftSettings: tier(
+                "+avx2", "+fma", "+f16c", "+avx512f", "+avx512bw", "+avx512dq", "+avx512vl", "+avx512vnni")),
+        .target(
             name: "Kernels",
-            dependencies: ["KernelsGeneric", "KernelsVector", "KernelsNEON", "KernelsAVX2", "QuantBlocks", "Linux", "CLinux"]),
+            dependencies: [
+                "KernelsGeneric", "KernelsVector", "KernelsNEON", "KernelsDotProd", "KernelsAVX2", "KernelsAVX512",
+                "QuantBlocks", "Linux", "CLinux",
+            ]),
         // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Tokenizers", dependencies: ["GGUF"], swiftSettings: [.unsafeFlags(["-O"])]),

@@ -75,18 +75,28 @@ extension Session {
             if quantized { model.table.quantize(scratch.single.x, width, scratch.single.q, scratch.single.ds) }
             return scratch.single
         }
-        let shared = Activations(
-            x: state.normed, xStride: width, q: state.q, qStride: state.widest, ds: state.ds,
-            dsStride: state.widest / 16)
-        while let t = counter.next(below: batch.tokens) {
-            let to = shared.x + t &* width
-            model.table.rmsNorm(state.x + t &* width, norm.floats, to, width, model.config.rmsEpsilon)
-            if quantized {
-                model.table.quantize(to, width, shared.q + t &* shared.qStride, shared.ds + t &* shared.dsStride)
+        let shared = Activations(x: state.normed, xStride: width, q: state.q, ds: state.ds)
+        let epsilon = model.config.rmsEpsilon
+        while let panel = counter.next(below: panels(batch)) {
+            let first = panel &* panelTokens
+            let tokens = min(panelTokens, batch.tokens &- first)
+            let to = shared.x + first &* width
+            for t in 0..<tokens {
+                model.table.rmsNorm(state.x + (first &+ t) &* width, norm.floats, to + t &* width, width, epsilon)
             }
+            if quantized { quantize(to, width, tokens, panel) }
         }
         pool.barrier()
         return shared
+    }
+
+    private func panels(_ batch: Batch) -> Int { (batch.tokens &+ panelTokens &- 1) / panelTokens }
+
+    /// Quantises the tokens of one panel of the batch.
+    private func quantize(_ x: UnsafePointer<Float>, _ width: Int, _ tokens: Int, _ panel: Int) {
+        model.table.quantizePanel(
+            x, width, tokens, width, state.q + panel &* panelTokens &* width,
+            state.ds + panel &* panelScales &* (width / 32))
     }
 
     /// A buffer (tokens, width) as input of `matrix`, quantised if it wants it so.
@@ -97,8 +107,7 @@ extension Session {
         let state = state
         let quantized = matrix.format.usesQuantizedActivations
         let counter = step.next()
-        var input = Activations(
-            x: x, xStride: width, q: state.q, qStride: state.widest, ds: state.ds, dsStride: state.widest / 16)
+        var input = Activations(x: x, xStride: width, q: state.q, ds: state.ds)
         guard quantized else { return input }
         if batch.tokens == 1 {
             model.table.quantize(x, width, scratch.single.q, scratch.single.ds)
@@ -106,8 +115,9 @@ extension Session {
             input.ds = scratch.single.ds
             return input
         }
-        while let t = counter.next(below: batch.tokens) {
-            model.table.quantize(x + t &* width, width, input.q + t &* input.qStride, input.ds + t &* input.dsStride)
+        while let panel = counter.next(below: panels(batch)) {
+            let first = panel &* panelTokens
+            quantize(x + first &* width, width, min(panelTokens, batch.tokens &- first), panel)
         }
         pool.barrier()
         return input
@@ -254,22 +264,13 @@ extension Session {
         _ to: UnsafeMutablePointer<Float>
     ) {
         let from = matrix.bytes + first &* matrix.rowByteCount
-        if tokens < Self.smallestTiledBatch {
-            for t in 0..<tokens {
-                let y = to + t &* tileRows
-                for r in rows..<tileRows { y[r] = 0 }
-                matrix.kernels.gemv(
-                    from, matrix.rowByteCount, rows, matrix.columns, input.q + t &* input.qStride,
-                    input.ds + t &* input.dsStride, input.x + t &* input.xStride, y)
-            }
+        if tokens == 1 {
+            for r in rows..<tileRows { to[r] = 0 }
+            matrix.kernels.gemv(from, matrix.rowByteCount, rows, matrix.columns, input.q, input.ds, input.x, to)
             return
         }
         matrix.kernels.unpack(from, matrix.rowByteCount, rows, matrix.columns, scratch.tile, scratch.meta)
         matrix.kernels.gemm(
-            scratch.tile, scratch.meta, matrix.columns, input.q, input.qStride, input.ds, input.dsStride, input.x,
-            input.xStride, tokens, to)
+            scratch.tile, scratch.meta, matrix.columns, input.q, input.ds, input.x, input.xStride, tokens, to)
     }
-
-    /// Below this, unpacking a tile costs more than multiplying the blocks as they stand, once a token.
-    static var smallestTiledBatch: Int { 3 }
 }

@@ -1,17 +1,14 @@
 import Kernels
 import QuantBlocks
 
-/// The input of a matrix product: float vectors, and the same quantised. One vector a token.
+/// The input of a matrix product: float vectors, one a token, and the same quantised.
 struct Activations {
     /// (tokens, xStride)
     var x: UnsafeMutablePointer<Float>
     var xStride: Int
-    /// (tokens, qStride)
+    /// A single token: (columns) and a pair (d, s) per 32. Several: panels of `panelTokens`, one behind the other.
     var q: UnsafeMutablePointer<Int8>
-    var qStride: Int
-    /// (tokens, dsStride): a pair (d, s) per 32 values.
     var ds: UnsafeMutablePointer<Float>
-    var dsStride: Int
 }
 
 /// All scratch of a session, allocated once: a forward pass allocates nothing.
@@ -59,8 +56,12 @@ final class RunState {
         query = .allocate(capacity: batch * attentionWidth)
         attention = .allocate(capacity: batch * attentionWidth)
         hidden = .allocate(capacity: batch * config.feedForwardLength)
-        q = .allocate(capacity: batch * widest)
-        ds = .allocate(capacity: batch * widest / 16)
+        let panels = (batch + panelTokens - 1) / panelTokens
+        q = .allocate(capacity: panels * panelTokens * widest)
+        ds = .allocate(capacity: panels * panelScales * widest / 32)
+        // The last panel of a batch is multiplied whole: its unused columns must be numbers, whatever they are.
+        q.initialize(repeating: 0, count: panels * panelTokens * widest)
+        ds.initialize(repeating: 0, count: panels * panelScales * widest / 32)
         rotation = .allocate(capacity: batch * config.ropeDimensionCount / 2)
         counterCount = (config.blockCount * Self.stepsPerLayer + 1) * Self.counterStride
         counters = .allocate(capacity: counterCount)
@@ -84,7 +85,7 @@ final class RunState {
 struct ThreadScratch {
     /// An unpacked tile: up to `tileRows` rows of floats.
     let tile: UnsafeMutableRawPointer
-    /// Its scales: at most four vectors of eight per 32 weights.
+    /// Its scales: at most four vectors of `tileRows` per 32 weights.
     let meta: UnsafeMutablePointer<Float>
     /// Products of a tile (batch, tileRows), twice: gate and up are computed together.
     let products: UnsafeMutablePointer<Float>
@@ -110,12 +111,13 @@ struct ThreadScratch {
         // Aligned to a vector, so that a tile's loads do not straddle cache lines.
         tile = .allocate(byteCount: tileRows * widest * 4, alignment: 64)
         meta = .allocate(capacity: widest / 32 * tileRows * 4)
-        products = .allocate(capacity: batch * max(tileRows, config.headLength))
-        otherProducts = .allocate(capacity: batch * tileRows)
+        let padded = (batch + panelTokens - 1) / panelTokens * panelTokens
+        products = .allocate(capacity: padded * tileRows)
+        otherProducts = .allocate(capacity: padded * tileRows)
         head = .allocate(capacity: batch * config.headLength)
         single = Activations(
-            x: .allocate(capacity: widest), xStride: widest, q: .allocate(capacity: widest), qStride: widest,
-            ds: .allocate(capacity: widest / 16), dsStride: widest / 16)
+            x: .allocate(capacity: widest), xStride: widest, q: .allocate(capacity: widest),
+            ds: .allocate(capacity: widest / 16))
         attentionQuery = .allocate(capacity: rows * paddedHead)
         attentionQuery.initialize(repeating: 0, count: rows * paddedHead)
         scores = .allocate(capacity: rows * ((context + 7) / 8 * 8))

@@ -3,8 +3,8 @@ import KernelsGeneric
 extension KernelTable {
     static var generic: KernelTable {
         KernelTable(
-            tier: .generic, quantize: genericQuantize, rmsNorm: genericRMSNorm, swiGLU: genericSwiGLU,
-            softmax: genericSoftmax, attentionScores: genericAttentionScores,
+            tier: .generic, quantize: genericQuantize, quantizePanel: genericQuantizePanel, rmsNorm: genericRMSNorm,
+            swiGLU: genericSwiGLU, softmax: genericSoftmax, attentionScores: genericAttentionScores,
             attentionValues: genericAttentionValues, toHalf: genericToHalf
         ) { format in
             switch format {
@@ -24,6 +24,14 @@ extension KernelTable {
                 FormatKernels(
                     gemv: genericGemvQ4_1, unpack: genericUnpackQ4_1, gemm: genericGemm,
                     dequantize: genericDequantizeQ4_1)
+            case .q5_0:
+                FormatKernels(
+                    gemv: genericGemvQ5_0, unpack: genericUnpackQ5_0, gemm: genericGemm,
+                    dequantize: genericDequantizeQ5_0)
+            case .q5_1:
+                FormatKernels(
+                    gemv: genericGemvQ5_1, unpack: genericUnpackQ5_1, gemm: genericGemm,
+                    dequantize: genericDequantizeQ5_1)
             case .q8_0:
                 FormatKernels(
                     gemv: genericGemvQ8_0, unpack: genericUnpackQ8_0, gemm: genericGemm,
@@ -32,10 +40,18 @@ extension KernelTable {
                 FormatKernels(
                     gemv: genericGemvQ4_K, unpack: genericUnpackQ4_K, gemm: genericGemm,
                     dequantize: genericDequantizeQ4_K)
+            case .q5_K:
+                FormatKernels(
+                    gemv: genericGemvQ5_K, unpack: genericUnpackQ5_K, gemm: genericGemm,
+                    dequantize: genericDequantizeQ5_K)
             case .q6_K:
                 FormatKernels(
                     gemv: genericGemvQ6_K, unpack: genericUnpackQ6_K, gemm: genericGemm,
                     dequantize: genericDequantizeQ6_K)
+            case .iq4_NL:
+                FormatKernels(
+                    gemv: genericGemvIQ4_NL, unpack: genericUnpackIQ4_NL, gemm: genericGemm,
+                    dequantize: genericDequantizeIQ4_NL)
             }
         }
     }

@@ -7,6 +7,12 @@ public typealias QuantizeKernel =
         UnsafePointer<Float>, Int, UnsafeMutablePointer<Int8>, UnsafeMutablePointer<Float>
     ) -> Void
 
+/// Quantises up to four tokens into a panel (see `panelTokens`): x, x stride, tokens, count, q, scales.
+public typealias QuantizePanelKernel =
+    @convention(c) (
+        UnsafePointer<Float>, Int, Int, Int, UnsafeMutablePointer<Int8>, UnsafeMutablePointer<Float>
+    ) -> Void
+
 /// Rows × one vector: w, row bytes, rows, k, q (k), ds (k / 32 pairs), x (k), y (rows).
 public typealias GemvKernel =
     @convention(c) (
@@ -20,10 +26,12 @@ public typealias UnpackKernel =
         UnsafeRawPointer, Int, Int, Int, UnsafeMutableRawPointer, UnsafeMutablePointer<Float>
     ) -> Void
 
-/// Tile × batch: tile, scales, k, q, q stride, ds, ds stride, x, x stride, tokens, y (tokens, tileRows).
+/// Tile × batch: tile, scales, k, q panels, scale panels, x, x stride, tokens, y (tokens, tileRows).
+///
+/// Writes whole panels: y must have room for the tokens rounded up to `panelTokens`.
 public typealias GemmKernel =
     @convention(c) (
-        UnsafeRawPointer, UnsafePointer<Float>, Int, UnsafePointer<Int8>, Int, UnsafePointer<Float>, Int,
+        UnsafeRawPointer, UnsafePointer<Float>, Int, UnsafePointer<Int8>, UnsafePointer<Float>,
         UnsafePointer<Float>, Int, Int, UnsafeMutablePointer<Float>
     ) -> Void
 
@@ -66,9 +74,13 @@ public enum WeightFormat: UInt32, Sendable, CaseIterable {
     case f16 = 1
     case q4_0 = 2
     case q4_1 = 3
+    case q5_0 = 6
+    case q5_1 = 7
     case q8_0 = 8
     case q4_K = 12
+    case q5_K = 13
     case q6_K = 14
+    case iq4_NL = 20
 
     /// Whether the products use the quantised activations; the others use the floats.
     public var usesQuantizedActivations: Bool { self != .f32 && self != .f16 }
@@ -91,6 +103,7 @@ public struct FormatKernels: Sendable {
 public struct KernelTable: Sendable {
     public let tier: KernelTier
     public let quantize: QuantizeKernel
+    public let quantizePanel: QuantizePanelKernel
     public let rmsNorm: RMSNormKernel
     public let swiGLU: SwiGLUKernel
     public let softmax: SoftmaxKernel
@@ -104,29 +117,26 @@ public struct KernelTable: Sendable {
     /// The kernels of `tier`. The caller has checked that the processor runs it.
     public init(tier: KernelTier) {
         switch tier {
-        case .generic: self = .generic
-        case .neon:
-            #if arch(arm64)
-            self = .neon
-            #else
-            self = .generic
-            #endif
-        case .avx2:
-            #if arch(x86_64)
-            self = .avx2
-            #else
-            self = .generic
-            #endif
+        #if arch(arm64)
+        case .neon: self = .neon
+        case .dotprod: self = .dotprod
+        #elseif arch(x86_64)
+        case .avx2: self = .avx2
+        case .avx512: self = .avx512
+        #endif
+        default: self = .generic
         }
     }
 
     init(
-        tier: KernelTier, quantize: QuantizeKernel, rmsNorm: RMSNormKernel, swiGLU: SwiGLUKernel,
-        softmax: SoftmaxKernel, attentionScores: AttentionScoresKernel, attentionValues: AttentionValuesKernel,
-        toHalf: ToHalfKernel, formats: @escaping @Sendable (WeightFormat) -> FormatKernels
+        tier: KernelTier, quantize: QuantizeKernel, quantizePanel: QuantizePanelKernel, rmsNorm: RMSNormKernel,
+        swiGLU: SwiGLUKernel, softmax: SoftmaxKernel, attentionScores: AttentionScoresKernel,
+        attentionValues: AttentionValuesKernel, toHalf: ToHalfKernel,
+        formats: @escaping @Sendable (WeightFormat) -> FormatKernels
     ) {
         self.tier = tier
         self.quantize = quantize
+        self.quantizePanel = quantizePanel
         self.rmsNorm = rmsNorm
         self.swiGLU = swiGLU
         self.softmax = softmax

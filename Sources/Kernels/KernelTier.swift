@@ -10,24 +10,30 @@ public enum KernelTier: String, Sendable, CaseIterable {
     case generic
     /// Any ARMv8.0: Pi Zero 2 W, Pi 3, Pi 4 and up.
     case neon
+    /// ARMv8.2 with dot products: Pi 5, RK3588.
+    case dotprod
     /// x86-64 with AVX2, FMA and F16C.
     case avx2
+    /// x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
+    case avx512
 
     /// The features without which this tier would die on an illegal instruction.
     public var requires: CPUFeatures {
         switch self {
         case .generic: []
         case .neon: [.neon]
+        case .dotprod: [.neon, .dotprod]
         case .avx2: [.avx2]
+        case .avx512: [.avx2, .avx512vnni]
         }
     }
 
     /// The tiers compiled into this binary, slowest first.
     public static var compiled: [KernelTier] {
         #if arch(arm64)
-        [.generic, .neon]
+        [.generic, .neon, .dotprod]
         #elseif arch(x86_64)
-        [.generic, .avx2]
+        [.generic, .avx2, .avx512]
         #else
         [.generic]
         #endif

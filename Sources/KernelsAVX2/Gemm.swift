@@ -2,133 +2,128 @@
 import CIntrinsics
 import QuantBlocks
 
-// Prefill, second half: an unpacked tile of eight rows times every token of the batch.
-//
-// Four tokens share each load of the weights. The left-over tokens run one at a time over the same tile, which is
-// in the first-level cache, so no batch size costs another pass over the model.
+// Prefill, second half: an unpacked tile of sixteen rows times the panels of the batch, eight rows and four tokens at
+// a time: four accumulators and four sums stay in registers, and each load of the weights serves four tokens.
+// The last panel is computed whole whatever it holds; its surplus columns are never read.
 
-/// Thirty-two products a lane stay in 16 bits: 15 · 127 · 2 · 8 = 30,480.
-@inline(__always)  // the inner loop
-private func accumulate(_ sum: I256, _ weights: I256, _ values: UnsafePointer<Int8>) -> I256 {
-    _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, broadcastBytes(values)))
+/// Four tokens' sums for eight rows.
+private struct Four {
+    var (a, b, c, d) = (I256.zero, I256.zero, I256.zero, I256.zero)
 }
 
-@inline(__always)
-private func widen(_ sum: I256) -> F256 { _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))) }
+/// Adds the products of `steps` times four columns, first in 16 bits, then widened to 32.
+///
+/// The caller chooses `steps` so that 16 bits hold the sum of 2 · `steps` products.
+@inline(__always)  // the inner loop
+private func add(
+    _ total: inout Four, _ tile: UnsafeRawPointer, _ values: UnsafePointer<Int8>, steps: Int, isSigned: Bool
+) {
+    var sums = Four()
+    @inline(__always) func product(_ weights: I256, _ magnitude: I256, _ token: Int, _ j: Int) -> I256 {
+        let a = broadcastBytes(values + (j &* 16 &+ token &* 4))
+        return _mm256_maddubs_epi16(magnitude, isSigned ? _mm256_sign_epi8(a, weights) : a)
+    }
+    for j in 0..<steps {
+        let weights = load256(tile + j &* 64)
+        let magnitude = isSigned ? _mm256_abs_epi8(weights) : weights
+        sums.a = _mm256_add_epi16(sums.a, product(weights, magnitude, 0, j))
+        sums.b = _mm256_add_epi16(sums.b, product(weights, magnitude, 1, j))
+        sums.c = _mm256_add_epi16(sums.c, product(weights, magnitude, 2, j))
+        sums.d = _mm256_add_epi16(sums.d, product(weights, magnitude, 3, j))
+    }
+    let ones = _mm256_set1_epi16(1)
+    total.a = _mm256_add_epi32(total.a, _mm256_madd_epi16(sums.a, ones))
+    total.b = _mm256_add_epi32(total.b, _mm256_madd_epi16(sums.b, ones))
+    total.c = _mm256_add_epi32(total.c, _mm256_madd_epi16(sums.c, ones))
+    total.d = _mm256_add_epi32(total.d, _mm256_madd_epi16(sums.d, ones))
+}
 
-/// Nibble formats: y (token, 8) from unsigned weights 0…15 with a scale and a minimum per 32.
-@inline(never)  // entry of a tier
-public func avx2GemmNibble(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
+/// How a tile's weights are multiplied.
+private struct Kind {
+    /// Steps of four columns whose products fit 16 bits.
+    var steps: Int
+    var isSigned = false
+    /// Scales per 16 weights instead of a scale and a minimum per 32.
+    var hasHalves = false
+}
+
+@inline(__always)  // specialised by each entry below
+private func gemm(
+    _ kind: Kind, _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
 ) {
     let groups = k / 32
-    var t = 0
-    while t &+ 4 <= tokens {
-        let (q0, q1) = (q + t &* qStride, q + (t &+ 1) &* qStride)
-        let (q2, q3) = (q + (t &+ 2) &* qStride, q + (t &+ 3) &* qStride)
-        let (d0, d1) = (ds + t &* dsStride, ds + (t &+ 1) &* dsStride)
-        let (d2, d3) = (ds + (t &+ 2) &* dsStride, ds + (t &+ 3) &* dsStride)
-        var (y0, y1, y2, y3) = (F256.zero, F256.zero, F256.zero, F256.zero)
-        for g in 0..<groups {
-            var (s0, s1, s2, s3) = (I256.zero, I256.zero, I256.zero, I256.zero)
-            for j in 0..<8 {
-                let weights = load256(tile + (g &* 256 &+ j &* 32))
-                let at = g &* 32 &+ j &* 4
-                s0 = accumulate(s0, weights, q0 + at)
-                s1 = accumulate(s1, weights, q1 + at)
-                s2 = accumulate(s2, weights, q2 + at)
-                s3 = accumulate(s3, weights, q3 + at)
+    for half in 0..<2 {
+        for panel in 0..<((tokens &+ 3) / 4) {
+            let values = q + panel &* k &* 4
+            let scales = ds + panel &* groups &* panelScales
+            var (y0, y1, y2, y3) = (F256.zero, F256.zero, F256.zero, F256.zero)
+            for g in 0..<groups {
+                let weights = tile + (g &* 512 &+ half &* 32)
+                let first = loadFloats(meta + (g &* 32 &+ half &* 8))
+                let second = loadFloats(meta + (g &* 32 &+ 16 &+ half &* 8))
+                let pairs = scales + g &* panelScales
+                var sums = Four()
+                @inline(__always) func finish(_ scale: F256) {
+                    y0 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.a), scale * F256(repeating: pairs[0]), y0)
+                    y1 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.b), scale * F256(repeating: pairs[1]), y1)
+                    y2 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.c), scale * F256(repeating: pairs[2]), y2)
+                    y3 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.d), scale * F256(repeating: pairs[3]), y3)
+                }
+                for j in stride(from: 0, to: 8, by: kind.steps) {
+                    let at = values + (g &* 128 &+ j &* 16)
+                    add(&sums, weights + j &* 64, at, steps: kind.steps, isSigned: kind.isSigned)
+                    if kind.hasHalves, j == 0 {
+                        finish(first)
+                        sums = Four()
+                    }
+                }
+                finish(kind.hasHalves ? second : first)
+                if !kind.hasHalves, !kind.isSigned {
+                    y0 = _mm256_fmadd_ps(second, F256(repeating: pairs[4]), y0)
+                    y1 = _mm256_fmadd_ps(second, F256(repeating: pairs[5]), y1)
+                    y2 = _mm256_fmadd_ps(second, F256(repeating: pairs[6]), y2)
+                    y3 = _mm256_fmadd_ps(second, F256(repeating: pairs[7]), y3)
+                }
             }
-            let scale = loadFloats(meta + g &* 16)
-            let minimum = loadFloats(meta + (g &* 16 &+ 8))
-            @inline(__always) func add(_ y: F256, _ s: I256, _ ds: UnsafePointer<Float>) -> F256 {
-                let scaled = _mm256_fmadd_ps(widen(s), scale * F256(repeating: ds[2 &* g]), y)
-                return _mm256_fmadd_ps(minimum, F256(repeating: ds[2 &* g &+ 1]), scaled)
-            }
-            y0 = add(y0, s0, d0)
-            y1 = add(y1, s1, d1)
-            y2 = add(y2, s2, d2)
-            y3 = add(y3, s3, d3)
+            let to = y + (panel &* 64 &+ half &* 8)
+            storeFloats(y0, to)
+            storeFloats(y1, to + 16)
+            storeFloats(y2, to + 32)
+            storeFloats(y3, to + 48)
         }
-        storeFloats(y0, y + t &* 8)
-        storeFloats(y1, y + (t &+ 1) &* 8)
-        storeFloats(y2, y + (t &+ 2) &* 8)
-        storeFloats(y3, y + (t &+ 3) &* 8)
-        t &+= 4
-    }
-    while t < tokens {
-        let values = q + t &* qStride
-        let pairs = ds + t &* dsStride
-        var total = F256.zero
-        for g in 0..<groups {
-            var sum = I256.zero
-            for j in 0..<8 {
-                sum = accumulate(sum, load256(tile + (g &* 256 &+ j &* 32)), values + (g &* 32 &+ j &* 4))
-            }
-            let scale = loadFloats(meta + g &* 16) * F256(repeating: pairs[2 &* g])
-            total = _mm256_fmadd_ps(widen(sum), scale, total)
-            total = _mm256_fmadd_ps(loadFloats(meta + (g &* 16 &+ 8)), F256(repeating: pairs[2 &* g &+ 1]), total)
-        }
-        storeFloats(total, y + t &* 8)
-        t &+= 1
     }
 }
 
-/// Q8_0: signed weights with a scale per 32. Two products fill 16 bits, so each step widens to 32 at once.
+/// Weights 0…15 with a scale and a minimum per 32: 15 · 127 · 16 = 30,480 in 16 bits.
 @inline(never)  // entry of a tier
-public func avx2GemmQ8_0(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
-) {
-    let ones = _mm256_set1_epi16(1)
-    for t in 0..<tokens {
-        let values = q + t &* qStride
-        let pairs = ds + t &* dsStride
-        var total = F256.zero
-        for g in 0..<(k / 32) {
-            var sum = I256.zero
-            for j in 0..<8 {
-                let weights = load256(tile + (g &* 256 &+ j &* 32))
-                let signed = _mm256_sign_epi8(broadcastBytes(values + (g &* 32 &+ j &* 4)), weights)
-                let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), signed)
-                sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones))
-            }
-            let scale = loadFloats(meta + g &* 8) * F256(repeating: pairs[2 &* g])
-            total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scale, total)
-        }
-        storeFloats(total, y + t &* 8)
-    }
-}
+public func avx2GemmNibble(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(steps: 8), tile, meta, k, q, ds, tokens, y) }
 
-/// Q6_K: signed weights −32…31 with a scale per 16. Sixteen products stay in 16 bits: 32 · 127 · 2 · 4 = 32,512.
+/// Weights 0…31 with a scale and a minimum per 32: 31 · 127 · 8 = 31,496 in 16 bits.
 @inline(never)  // entry of a tier
-public func avx2GemmQ6_K(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
-) {
-    for t in 0..<tokens {
-        let values = q + t &* qStride
-        let pairs = ds + t &* dsStride
-        var total = F256.zero
-        for g in 0..<(k / 32) {
-            var (low, high) = (I256.zero, I256.zero)
-            for j in 0..<4 {
-                let first = load256(tile + (g &* 256 &+ j &* 32))
-                let second = load256(tile + (g &* 256 &+ 128 &+ j &* 32))
-                let a = _mm256_sign_epi8(broadcastBytes(values + (g &* 32 &+ j &* 4)), first)
-                let b = _mm256_sign_epi8(broadcastBytes(values + (g &* 32 &+ 16 &+ j &* 4)), second)
-                low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_abs_epi8(first), a))
-                high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_abs_epi8(second), b))
-            }
-            let d = F256(repeating: pairs[2 &* g])
-            total = _mm256_fmadd_ps(widen(low), loadFloats(meta + g &* 16) * d, total)
-            total = _mm256_fmadd_ps(widen(high), loadFloats(meta + (g &* 16 &+ 8)) * d, total)
-        }
-        storeFloats(total, y + t &* 8)
-    }
-}
+public func avx2GemmFive(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(steps: 4), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −128…127 with a scale per 32: 128 · 127 · 2 = 32,512 in 16 bits.
+@inline(never)  // entry of a tier
+public func avx2GemmSigned(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(steps: 1, isSigned: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −32…31 with a scale per 16: 32 · 127 · 8 = 32,512 in 16 bits.
+@inline(never)  // entry of a tier
+public func avx2GemmHalves(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(steps: 4, isSigned: true, hasHalves: true), tile, meta, k, q, ds, tokens, y) }
 #endif

@@ -30,6 +30,18 @@ func nibbles(_ address: UnsafeRawPointer) -> I256 {
     return _mm256_and_si256(martlet_join128(bits, _mm_srli_epi16(bits, 4)), _mm256_set1_epi8(0x0F))
 }
 
+/// Thirty-two bits at `address` as bytes: 16 where a bit is set, else 0.
+@inline(__always)  // five instructions in every block of a five-bit format
+func fifthBits(_ address: UnsafeRawPointer) -> I256 {
+    let bits = _mm256_set1_epi32(address.loadUnaligned(as: Int32.self))
+    let spread = _mm256_setr_epi64x(
+        0x0000_0000_0000_0000, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303)
+    // Byte i keeps bit i mod 8.
+    let each = _mm256_set1_epi64x(Int64(bitPattern: 0x8040_2010_0804_0201))
+    let kept = _mm256_and_si256(_mm256_shuffle_epi8(bits, spread), each)
+    return _mm256_and_si256(_mm256_cmpeq_epi8(kept, each), _mm256_set1_epi8(16))
+}
+
 /// Dot products of unsigned and signed bytes, four neighbours a lane, as floats.
 ///
 /// Exact while two neighbouring products fit 16 bits: the unsigned byte must be at most 128.
@@ -46,13 +58,5 @@ func dotSigned(_ a: I256, _ b: I256) -> F256 { dot(_mm256_abs_epi8(a), _mm256_si
 func sum(_ a: F256) -> Float {
     let four = _mm256_castps256_ps128(a) + martlet_high128_ps(a)
     return (four[0] + four[2]) + (four[1] + four[3])
-}
-
-/// d and m of a block (two neighbouring halves) times the activation's pair (d, s), in lanes 0 and 1.
-@inline(__always)  // three instructions in every block
-func scaledPair(_ halves: UnsafeRawPointer, _ ds: UnsafePointer<Float>) -> SIMD4<Float> {
-    let dm = _mm_cvtph_ps(_mm_cvtsi32_si128(halves.loadUnaligned(as: Int32.self)))
-    let pair = UnsafeRawPointer(ds).loadUnaligned(as: SIMD2<Float>.self)
-    return dm * SIMD4(pair[0], pair[1], 0, 0)
 }
 #endif

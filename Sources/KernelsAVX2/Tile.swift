@@ -2,14 +2,14 @@
 import CIntrinsics
 import QuantBlocks
 
-// Prefill, first half: eight rows are unpacked once into a tile that stays in the first-level cache while every
-// token of the batch is multiplied with it.
+// Prefill, first half: sixteen rows are unpacked once into a tile that stays in the first-level cache while every
+// token of the batch is multiplied with it. The AVX-512 tier uses the same tiles.
 //
-// Weights stand as (k / 4, 8 rows, 4 bytes): one 32-byte vector holds four neighbouring weights of eight rows, so
-// a four-byte broadcast of the activations meets all eight rows and no sum has to cross lanes.
-// `meta` holds per group the eight scales, then (nibble formats only) the eight minima.
+// Weights stand as (k / 4, 16 rows, 4 bytes): one vector holds four neighbouring weights of eight or sixteen rows, so
+// a four-byte broadcast of the activations meets all of them and no sum has to cross lanes.
+// `meta` holds per group of 32 two vectors of sixteen: scales and minima, or the scales of its first and last half.
 
-/// Writes group `g` of eight rows; `rows[r]` are the 32 bytes of row r. An 8 × 8 transposition of dwords.
+/// Writes a group of eight rows, given as 32 bytes a row: an 8 × 8 transposition of dwords.
 @inline(__always)  // once per group in every unpack loop
 private func transpose(
     _ a: I256, _ b: I256, _ c: I256, _ d: I256, _ e: I256, _ f: I256, _ g: I256, _ h: I256,
@@ -24,82 +24,65 @@ private func transpose(
     let (q0, q1) = (_mm256_unpacklo_epi64(ef0, gh0), _mm256_unpackhi_epi64(ef0, gh0))
     let (q2, q3) = (_mm256_unpacklo_epi64(ef1, gh1), _mm256_unpackhi_epi64(ef1, gh1))
     to.storeBytes(of: martlet_low_halves(p0, q0), as: I256.self)
-    (to + 32).storeBytes(of: martlet_low_halves(p1, q1), as: I256.self)
-    (to + 64).storeBytes(of: martlet_low_halves(p2, q2), as: I256.self)
-    (to + 96).storeBytes(of: martlet_low_halves(p3, q3), as: I256.self)
-    (to + 128).storeBytes(of: martlet_high_halves(p0, q0), as: I256.self)
-    (to + 160).storeBytes(of: martlet_high_halves(p1, q1), as: I256.self)
-    (to + 192).storeBytes(of: martlet_high_halves(p2, q2), as: I256.self)
-    (to + 224).storeBytes(of: martlet_high_halves(p3, q3), as: I256.self)
+    (to + 64).storeBytes(of: martlet_low_halves(p1, q1), as: I256.self)
+    (to + 128).storeBytes(of: martlet_low_halves(p2, q2), as: I256.self)
+    (to + 192).storeBytes(of: martlet_low_halves(p3, q3), as: I256.self)
+    (to + 256).storeBytes(of: martlet_high_halves(p0, q0), as: I256.self)
+    (to + 320).storeBytes(of: martlet_high_halves(p1, q1), as: I256.self)
+    (to + 384).storeBytes(of: martlet_high_halves(p2, q2), as: I256.self)
+    (to + 448).storeBytes(of: martlet_high_halves(p3, q3), as: I256.self)
 }
 
 /// How a format's group of 32 weights is read by `unpack`.
 private protocol TileDecoder {
-    /// Scales and minima per group of 32: (scale), (scale, minimum) or (low scale, high scale).
-    static var metaVectors: Int { get }
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256
+    /// (scale, minimum), or (scale of the first sixteen, scale of the last sixteen).
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float)
 }
 
-private enum TileQ4_0: TileDecoder {
-    static var metaVectors: Int { 2 }
-    @inline(__always)  // the body of the unpack loop
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 {
-        nibbles(row + (group &* BlockQ4_0.bytes &+ BlockQ4_0.qs))
-    }
+private enum Tile32<Format: Block32>: TileDecoder {
+    @inline(__always)  // the body of the unpack loop, as below
+    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 { Format.weights(row + group &* Format.bytes) }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let d = half(row + group &* BlockQ4_0.bytes)
-        return (d, -8 * d)
+        let halves = _mm_cvtph_ps(_mm_cvtsi32_si128(Format.scales(row + group &* Format.bytes)))
+        return (halves[0], Format.offset * halves[1])
     }
 }
 
-private enum TileQ4_1: TileDecoder {
-    static var metaVectors: Int { 2 }
-    @inline(__always)  // the body of the unpack loop
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 {
-        nibbles(row + (group &* BlockQ4_1.bytes &+ BlockQ4_1.qs))
-    }
-    @inline(__always)
-    static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let block = row + group &* BlockQ4_1.bytes
-        return (half(block), half(block + BlockQ4_1.m))
-    }
+/// Scale and minimum of a group of Q4_K or Q5_K, which begin alike.
+@inline(__always)
+private func scaledMeta(_ block: UnsafeRawPointer, _ sub: Int) -> (Float, Float) {
+    let (scale, minimum) = scaleAndMinimum(block + BlockQ4_K.scales, sub)
+    return (half(block) * Float(scale), -half(block + BlockQ4_K.dmin) * Float(minimum))
 }
 
 private enum TileQ4_K: TileDecoder {
-    static var metaVectors: Int { 2 }
-    @inline(__always)  // the body of the unpack loop
+    @inline(__always)
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 {
-        let block = row + (group >> 3) &* BlockQ4_K.bytes
-        let bits = load256(block + (BlockQ4_K.qs &+ ((group & 7) >> 1) &* 32))
-        return _mm256_and_si256(group & 1 == 0 ? bits : _mm256_srli_epi16(bits, 4), _mm256_set1_epi8(0x0F))
+        weightsQ4_K(row + (group >> 3) &* BlockQ4_K.bytes, group & 7)
     }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let block = row + (group >> 3) &* BlockQ4_K.bytes
-        let (scale, minimum) = scaleAndMinimum(block + BlockQ4_K.scales, group & 7)
-        return (half(block) * Float(scale), -half(block + BlockQ4_K.dmin) * Float(minimum))
+        scaledMeta(row + (group >> 3) &* BlockQ4_K.bytes, group & 7)
     }
 }
 
-private enum TileQ8_0: TileDecoder {
-    static var metaVectors: Int { 1 }
-    @inline(__always)  // the body of the unpack loop
+private enum TileQ5_K: TileDecoder {
+    @inline(__always)
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 {
-        load256(row + (group &* BlockQ8_0.bytes &+ BlockQ8_0.qs))
+        weightsQ5_K(row + (group >> 3) &* BlockQ5_K.bytes, group & 7)
     }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        (half(row + group &* BlockQ8_0.bytes), 0)
+        scaledMeta(row + (group >> 3) &* BlockQ5_K.bytes, group & 7)
     }
 }
 
 private enum TileQ6_K: TileDecoder {
-    static var metaVectors: Int { 2 }
-    @inline(__always)  // the body of the unpack loop
+    @inline(__always)
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 {
-        sixBits(row + (group >> 3) &* BlockQ6_K.bytes, group & 7)
+        weightsQ6_K(row + (group >> 3) &* BlockQ6_K.bytes, group & 7)
     }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
@@ -110,7 +93,7 @@ private enum TileQ6_K: TileDecoder {
     }
 }
 
-/// Unpacks `rows` (1…8) rows; the missing ones become zeros.
+/// Unpacks `rows` (1…16) rows; the missing ones become zeros.
 @inline(__always)  // specialised by each entry below; a weak generic here could replace the baseline's
 private func unpack<Decoder: TileDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
@@ -118,56 +101,86 @@ private func unpack<Decoder: TileDecoder>(
 ) {
     // A missing row reads the first one, and its scale is then set to zero: no branch in the loop.
     @inline(__always) func row(_ r: Int) -> UnsafeRawPointer { w + (r < rows ? r : 0) &* rowBytes }
-    let (a, b, c, d) = (row(0), row(1), row(2), row(3))
-    let (e, f, g, h) = (row(4), row(5), row(6), row(7))
-    for n in 0..<(k / 32) {
-        transpose(
-            Decoder.weights(a, n), Decoder.weights(b, n), Decoder.weights(c, n), Decoder.weights(d, n),
-            Decoder.weights(e, n), Decoder.weights(f, n), Decoder.weights(g, n), Decoder.weights(h, n),
-            tile + n &* 256)
+    for first in stride(from: 0, to: 16, by: 8) {
+        let (a, b, c, d) = (row(first), row(first &+ 1), row(first &+ 2), row(first &+ 3))
+        let (e, f, g, h) = (row(first &+ 4), row(first &+ 5), row(first &+ 6), row(first &+ 7))
+        for n in 0..<(k / 32) {
+            transpose(
+                Decoder.weights(a, n), Decoder.weights(b, n), Decoder.weights(c, n), Decoder.weights(d, n),
+                Decoder.weights(e, n), Decoder.weights(f, n), Decoder.weights(g, n), Decoder.weights(h, n),
+                tile + (n &* 512 &+ first &* 4))
+        }
     }
-    for n in 0..<(k / 32) {
-        let to = meta + n &* Decoder.metaVectors &* 8
-        for r in 0..<8 {
-            let (first, second) = Decoder.meta(row(r), n)
-            to[r] = r < rows ? first : 0
-            if Decoder.metaVectors == 2 { to[8 &+ r] = r < rows ? second : 0 }
+    for r in 0..<16 {
+        let from = row(r)
+        for n in 0..<(k / 32) {
+            let (first, second) = Decoder.meta(from, n)
+            meta[n &* 32 &+ r] = r < rows ? first : 0
+            meta[n &* 32 &+ 16 &+ r] = r < rows ? second : 0
         }
     }
 }
 
-/// Unpacks up to eight rows of Q4_0 blocks.
+/// Unpacks up to sixteen rows of Q4_0 blocks.
 @inline(never)  // entry of a tier
 public func avx2UnpackQ4_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_0.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_0>.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to eight rows of Q4_1 blocks.
+/// Unpacks up to sixteen rows of Q4_1 blocks.
 @inline(never)  // entry of a tier
 public func avx2UnpackQ4_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_1.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_1>.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to eight rows of Q4_K blocks.
+/// Unpacks up to sixteen rows of Q5_0 blocks.
+@inline(never)  // entry of a tier
+public func avx2UnpackQ5_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ5_0>.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_1 blocks.
+@inline(never)  // entry of a tier
+public func avx2UnpackQ5_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ5_1>.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q8_0 blocks.
+@inline(never)  // entry of a tier
+public func avx2UnpackQ8_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ8_0>.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q4_K blocks.
 @inline(never)  // entry of a tier
 public func avx2UnpackQ4_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(TileQ4_K.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to eight rows of Q8_0 blocks.
+/// Unpacks up to sixteen rows of Q5_K blocks.
 @inline(never)  // entry of a tier
-public func avx2UnpackQ8_0(
+public func avx2UnpackQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ8_0.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ5_K.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to eight rows of Q6_K blocks.
+/// Unpacks up to sixteen rows of Q6_K blocks.
 @inline(never)  // entry of a tier
 public func avx2UnpackQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(TileQ6_K.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of IQ4_NL blocks.
+@inline(never)  // entry of a tier
+public func avx2UnpackIQ4_NL(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowIQ4_NL>.self, w, rowBytes, rows, k, tile, meta) }
 #endif

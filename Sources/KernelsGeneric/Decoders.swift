@@ -92,3 +92,70 @@ enum DecodeQ6_K: GroupDecoder {
             high: d * Float(scales.load(fromByteOffset: 1, as: Int8.self)), minimum: 0)
     }
 }
+
+/// The fifth bits of 32 weights: bit j of `bits` is that of weight j.
+@inline(__always)  // as above
+private func fiveBits(_ qs: UnsafeRawPointer, _ bits: UInt32, _ offset: Int8, _ q: UnsafeMutablePointer<Int8>) {
+    for j in 0..<16 {
+        let byte = qs.load(fromByteOffset: j, as: UInt8.self)
+        let low = (byte & 0x0F) | (UInt8(truncatingIfNeeded: bits &>> UInt32(j)) & 1) << 4
+        let high = (byte >> 4) | (UInt8(truncatingIfNeeded: bits &>> UInt32(j &+ 16)) & 1) << 4
+        q[j] = Int8(truncatingIfNeeded: low) &- offset
+        q[j &+ 16] = Int8(truncatingIfNeeded: high) &- offset
+    }
+}
+
+enum DecodeQ5_0: GroupDecoder {
+    @inline(__always)  // as above
+    static func decode(_ row: UnsafeRawPointer, _ index: Int, _ q: UnsafeMutablePointer<Int8>) -> Group {
+        let block = row + index &* BlockQ5_0.bytes
+        let bits = block.loadUnaligned(fromByteOffset: BlockQ5_0.qh, as: UInt32.self)
+        fiveBits(block + BlockQ5_0.qs, UInt32(littleEndian: bits), 16, q)
+        let d = half(block)
+        return Group(low: d, high: d, minimum: 0)
+    }
+}
+
+enum DecodeQ5_1: GroupDecoder {
+    @inline(__always)  // as above
+    static func decode(_ row: UnsafeRawPointer, _ index: Int, _ q: UnsafeMutablePointer<Int8>) -> Group {
+        let block = row + index &* BlockQ5_1.bytes
+        let bits = block.loadUnaligned(fromByteOffset: BlockQ5_1.qh, as: UInt32.self)
+        fiveBits(block + BlockQ5_1.qs, UInt32(littleEndian: bits), 0, q)
+        let d = half(block)
+        return Group(low: d, high: d, minimum: half(block + BlockQ5_1.m))
+    }
+}
+
+enum DecodeQ5_K: GroupDecoder {
+    @inline(__always)  // as above
+    static func decode(_ row: UnsafeRawPointer, _ index: Int, _ q: UnsafeMutablePointer<Int8>) -> Group {
+        let block = row + (index >> 3) &* BlockQ5_K.bytes
+        let sub = index & 7
+        let packed = block + BlockQ5_K.qs + (sub >> 1) &* 32
+        let shift = UInt8(truncatingIfNeeded: (sub & 1) &* 4)
+        for j in 0..<32 {
+            let low = (packed.load(fromByteOffset: j, as: UInt8.self) &>> shift) & 0x0F
+            let bits = block.load(fromByteOffset: BlockQ5_K.qh &+ j, as: UInt8.self)
+            q[j] = Int8(truncatingIfNeeded: low | (bits &>> UInt8(truncatingIfNeeded: sub) & 1) << 4)
+        }
+        let (scale, minimum) = scaleAndMinimum(block + BlockQ5_K.scales, sub)
+        let d = half(block) * Float(scale)
+        return Group(low: d, high: d, minimum: -half(block + BlockQ5_K.dmin) * Float(minimum))
+    }
+}
+
+enum DecodeIQ4_NL: GroupDecoder {
+    @inline(__always)  // as above
+    static func decode(_ row: UnsafeRawPointer, _ index: Int, _ q: UnsafeMutablePointer<Int8>) -> Group {
+        let block = row + index &* BlockIQ4_NL.bytes
+        let steps = nonlinearSteps
+        for j in 0..<16 {
+            let byte = block.load(fromByteOffset: BlockIQ4_NL.qs &+ j, as: UInt8.self)
+            q[j] = steps[Int(byte & 0x0F)]
+            q[j &+ 16] = steps[Int(byte >> 4)]
+        }
+        let d = half(block)
+        return Group(low: d, high: d, minimum: 0)
+    }
+}

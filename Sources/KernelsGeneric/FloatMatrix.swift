@@ -57,17 +57,17 @@ private func unpack<Decoder: FloatDecoder>(
 
 /// Multiplies a float tile (k, tileRows) with `tokens` float activations; y is (token, tileRows).
 public func genericGemmFloat(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
 ) {
     for t in 0..<tokens {
         let values = x + t &* xStride
-        var sums = SIMD8<Float>.zero
+        var sums = SIMD16<Float>.zero
         for j in 0..<k {
-            sums += tile.loadUnaligned(fromByteOffset: j &* 32, as: SIMD8<Float>.self) * values[j]
+            sums += tile.loadUnaligned(fromByteOffset: j &* 64, as: SIMD16<Float>.self) * values[j]
         }
-        UnsafeMutableRawPointer(y + t &* tileRows).storeBytes(of: sums, as: SIMD8<Float>.self)
+        UnsafeMutableRawPointer(y + t &* tileRows).storeBytes(of: sums, as: SIMD16<Float>.self)
     }
 }
 

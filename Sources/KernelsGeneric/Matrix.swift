@@ -5,38 +5,66 @@ import QuantBlocks
 // Activations come quantised as Q8: `q[k]` signed bytes and per 32 values a pair in `ds`: the scale d, and
 // s = d Σ q, which multiplies a block's minimum. Floating weights use the float activations `x` instead.
 
-/// Quantises `count` (a multiple of 32) floats to signed bytes with one scale per 32.
+/// The scale of 32 floats, what each is multiplied with, and their quantised sum.
+@inline(__always)  // the body of both kernels below
+private func scale(_ x: UnsafePointer<Float>) -> (d: Float, inverse: Float) {
+    var largest: Float = 0
+    for j in 0..<32 { largest = max(largest, abs(x[j])) }
+    return (roundedToHalfPrecision(largest / 127), largest > 0 ? 127 / largest : 0)
+}
+
+/// Quantises `count` (a multiple of 32) floats to signed bytes with a pair (d, s) per 32.
 public func genericQuantize(
     _ x: UnsafePointer<Float>, _ count: Int, _ q: UnsafeMutablePointer<Int8>, _ ds: UnsafeMutablePointer<Float>
 ) {
     for block in 0..<(count / 32) {
         let from = x + block &* 32
-        let to = q + block &* 32
-        var largest: Float = 0
-        for j in 0..<32 { largest = max(largest, abs(from[j])) }
-        let d = largest / 127
-        let inverse = largest > 0 ? 127 / largest : 0
+        let (d, inverse) = scale(from)
         var sum: Int32 = 0
         for j in 0..<32 {
             let value = Int32((from[j] * inverse).rounded(.toNearestOrEven))
-            to[j] = Int8(truncatingIfNeeded: value)
+            q[block &* 32 &+ j] = Int8(truncatingIfNeeded: value)
             sum &+= value
         }
         // s from the rounded scale: tiles that shift weights by a constant rely on s = d Σ q to the last bit.
-        ds[2 &* block] = roundedToHalfPrecision(d)
-        ds[2 &* block &+ 1] = ds[2 &* block] * Float(sum)
+        ds[2 &* block] = d
+        ds[2 &* block &+ 1] = d * Float(sum)
     }
 }
 
-@inline(__always)  // the body of both kernels below
+/// Quantises up to four tokens of `count` floats into a panel.
+public func genericQuantizePanel(
+    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ count: Int, _ q: UnsafeMutablePointer<Int8>,
+    _ ds: UnsafeMutablePointer<Float>
+) {
+    for t in 0..<tokens {
+        for block in 0..<(count / 32) {
+            let from = x + (t &* xStride &+ block &* 32)
+            let (d, inverse) = scale(from)
+            var sums: (Int32, Int32) = (0, 0)
+            for j in 0..<32 {
+                let value = Int32((from[j] * inverse).rounded(.toNearestOrEven))
+                q[(block &* 8 &+ j >> 2) &* 16 &+ t &* 4 &+ j & 3] = Int8(truncatingIfNeeded: value)
+                if j < 16 { sums.0 &+= value } else { sums.1 &+= value }
+            }
+            let to = ds + (block &* panelScales &+ t)
+            to[0] = d
+            to[4] = d * Float(sums.0 &+ sums.1)
+            to[8] = Float(bitPattern: UInt32(bitPattern: -128 &* sums.0))
+            to[12] = Float(bitPattern: UInt32(bitPattern: -128 &* sums.1))
+        }
+    }
+}
+
+@inline(__always)  // the body of a loop over groups
 private func dot16(_ a: UnsafePointer<Int8>, _ b: UnsafePointer<Int8>) -> Float {
     var sum: Int32 = 0
     for j in 0..<16 { sum &+= Int32(a[j]) &* Int32(b[j]) }
     return Float(sum)
 }
 
-@inline(__always)
-private func gemv<Decoder: GroupDecoder>(
+@inline(__always)  // specialised by each entry
+func gemv<Decoder: GroupDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
     _ q: UnsafePointer<Int8>, _ ds: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) {
@@ -58,8 +86,8 @@ private func gemv<Decoder: GroupDecoder>(
 }
 
 /// Decodes up to `tileRows` rows to bytes: q (row, k), and per group of 32 and row a triple low, high, minimum.
-@inline(__always)
-private func unpack<Decoder: GroupDecoder>(
+@inline(__always)  // specialised by each entry
+func unpack<Decoder: GroupDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) {
@@ -84,32 +112,40 @@ private func unpack<Decoder: GroupDecoder>(
     }
 }
 
-/// Multiplies an unpacked tile with `tokens` quantised activations; y is (token, tileRows).
+/// Multiplies an unpacked tile with the panels of `tokens` activations; y is (token, tileRows).
 public func genericGemm(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
 ) {
     let weights = tile.assumingMemoryBound(to: Int8.self)
-    for t in 0..<tokens {
-        let values = q + t &* qStride
-        let pairs = ds + t &* dsStride
-        for r in 0..<tileRows {
-            var sum: Float = 0
+    var storage: (SIMD16<Int8>, SIMD16<Int8>) = (.zero, .zero)
+    withUnsafeMutableBytes(of: &storage) { bytes in
+        guard let values = bytes.baseAddress else { return }
+        for t in 0..<tokens {
+            let panel = UnsafeRawPointer(q) + (t / panelTokens &* k &* panelTokens &+ t % panelTokens &* 4)
+            let scales = ds + (t / panelTokens &* (k / 32) &* panelScales &+ t % panelTokens)
+            let to = y + t &* tileRows
+            for r in 0..<tileRows { to[r] = 0 }
             for g in 0..<(k / 32) {
-                let from = weights + (r &* k &+ g &* 32)
-                let scales = meta + (g &* tileRows &+ r) &* 3
-                let a = values + g &* 32
-                let scaled = scales[0] * dot16(from, a) + scales[1] * dot16(from + 16, a + 16)
-                sum += scaled * pairs[2 &* g] + scales[2] * pairs[2 &* g &+ 1]
+                for j in 0..<8 {
+                    let four = panel.loadUnaligned(fromByteOffset: (g &* 8 &+ j) &* 16, as: UInt32.self)
+                    values.storeBytes(of: four, toByteOffset: j &* 4, as: UInt32.self)
+                }
+                let a = UnsafePointer(values.assumingMemoryBound(to: Int8.self))
+                for r in 0..<tileRows {
+                    let from = weights + (r &* k &+ g &* 32)
+                    let row = meta + (g &* tileRows &+ r) &* 3
+                    let scaled = row[0] * dot16(from, a) + row[1] * dot16(from + 16, a + 16)
+                    to[r] += scaled * scales[g &* panelScales] + row[2] * scales[g &* panelScales &+ 4]
+                }
             }
-            y[t &* tileRows &+ r] = sum
         }
     }
 }
 
-@inline(__always)
-private func dequantize<Decoder: GroupDecoder>(
+@inline(__always)  // specialised by each entry
+func dequantize<Decoder: GroupDecoder>(
     _: Decoder.Type, _ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>
 ) {
     var storage: (SIMD16<Int8>, SIMD16<Int8>) = (.zero, .zero)
@@ -120,99 +156,4 @@ private func dequantize<Decoder: GroupDecoder>(
             for j in 0..<32 { y[g &* 32 &+ j] = (j < 16 ? group.low : group.high) * Float(q[j]) + group.minimum }
         }
     }
-}
-
-// MARK: Q4_0
-
-/// y (rows) = rows of Q4_0 blocks × one quantised activation vector of length k.
-public func genericGemvQ4_0(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) { gemv(DecodeQ4_0.self, w, rowBytes, rows, k, q, ds, y) }
-
-/// Unpacks up to `tileRows` rows of Q4_0 blocks.
-public func genericUnpackQ4_0(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
-    _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
-) { unpack(DecodeQ4_0.self, w, rowBytes, rows, k, tile, meta) }
-
-/// One row of Q4_0 blocks as floats.
-public func genericDequantizeQ4_0(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ4_0.self, row, k, y)
-}
-
-// MARK: Q4_1
-
-/// y (rows) = rows of Q4_1 blocks × one quantised activation vector of length k.
-public func genericGemvQ4_1(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) { gemv(DecodeQ4_1.self, w, rowBytes, rows, k, q, ds, y) }
-
-/// Unpacks up to `tileRows` rows of Q4_1 blocks.
-public func genericUnpackQ4_1(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
-    _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
-) { unpack(DecodeQ4_1.self, w, rowBytes, rows, k, tile, meta) }
-
-/// One row of Q4_1 blocks as floats.
-public func genericDequantizeQ4_1(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ4_1.self, row, k, y)
-}
-
-// MARK: Q8_0
-
-/// y (rows) = rows of Q8_0 blocks × one quantised activation vector of length k.
-public func genericGemvQ8_0(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) { gemv(DecodeQ8_0.self, w, rowBytes, rows, k, q, ds, y) }
-
-/// Unpacks up to `tileRows` rows of Q8_0 blocks.
-public func genericUnpackQ8_0(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
-    _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
-) { unpack(DecodeQ8_0.self, w, rowBytes, rows, k, tile, meta) }
-
-/// One row of Q8_0 blocks as floats.
-public func genericDequantizeQ8_0(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ8_0.self, row, k, y)
-}
-
-// MARK: Q4_K
-
-/// y (rows) = rows of Q4_K blocks × one quantised activation vector of length k.
-public func genericGemvQ4_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) { gemv(DecodeQ4_K.self, w, rowBytes, rows, k, q, ds, y) }
-
-/// Unpacks up to `tileRows` rows of Q4_K blocks.
-public func genericUnpackQ4_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
-    _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
-) { unpack(DecodeQ4_K.self, w, rowBytes, rows, k, tile, meta) }
-
-/// One row of Q4_K blocks as floats.
-public func genericDequantizeQ4_K(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ4_K.self, row, k, y)
-}
-
-// MARK: Q6_K
-
-/// y (rows) = rows of Q6_K blocks × one quantised activation vector of length k.
-public func genericGemvQ6_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) { gemv(DecodeQ6_K.self, w, rowBytes, rows, k, q, ds, y) }
-
-/// Unpacks up to `tileRows` rows of Q6_K blocks.
-public func genericUnpackQ6_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
-    _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
-) { unpack(DecodeQ6_K.self, w, rowBytes, rows, k, tile, meta) }
-
-/// One row of Q6_K blocks as floats.
-public func genericDequantizeQ6_K(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ6_K.self, row, k, y)
 }

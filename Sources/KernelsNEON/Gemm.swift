@@ -1,104 +1,282 @@
 #if arch(arm64)
 import CIntrinsics
+import KernelsARM
 import QuantBlocks
 
-/// Adds 16 columns (k) of a tile times 16 activations to eight 16-bit sums. Two columns a weight register.
-@inline(__always)  // the inner loop: eight loads, sixteen dup, sixteen smlal
-private func columns(_ tile: UnsafeRawPointer, _ a: int8x16_t, _ start: int16x8_t) -> int16x8_t {
-    @inline(__always) func pair(_ at: Int, _ first: int8x16_t, _ second: int8x16_t, _ sum: int16x8_t) -> int16x8_t {
-        let weights = loadBytes(tile + at &* 16)
-        return vmlal_high_s8(vmlal_s8(sum, vget_low_s8(weights), vget_low_s8(first)), weights, second)
+// Prefill, second half, without dot-product instructions: a tile of columns times the panels of the batch, sixteen rows
+// and four tokens at a time.
+//
+// A multiply-add widens eight products to 16 bits: weights of eight rows times one activation in all lanes. One `dup`
+// serves two of them, because a tile has sixteen rows; each load of a column serves four tokens. 16 bits hold all 32
+// products of a group of nibbles (8 · 127 · 32 = 32,512), so a group costs one widening for sixteen rows, where dot
+// products along k would pay one a row.
+
+/// Sums of sixteen rows for one token.
+private struct Column {
+    var low = int16x8_t.zero
+    var high = int16x8_t.zero
+}
+
+/// Two columns of sixteen rows.
+private struct Columns {
+    var first: int8x16_t
+    var second: int8x16_t
+}
+
+/// Adds two columns times one token's two activations, each in all lanes; `starts`: to nothing.
+@inline(__always)  // the inner loop
+private func add(_ sum: inout Column, _ w: Columns, _ a: int8x16_t, _ b: int8x16_t, starts: Bool) {
+    if starts {
+        sum.low = vmull_s8(vget_low_s8(w.first), vget_low_s8(a))
+        sum.high = vmull_high_s8(w.first, a)
+    } else {
+        sum.low = vmlal_s8(sum.low, vget_low_s8(w.first), vget_low_s8(a))
+        sum.high = vmlal_high_s8(sum.high, w.first, a)
     }
-    var sum = pair(0, martlet_dup0(a), martlet_dup1(a), start)
-    sum = pair(1, martlet_dup2(a), martlet_dup3(a), sum)
-    sum = pair(2, martlet_dup4(a), martlet_dup5(a), sum)
-    sum = pair(3, martlet_dup6(a), martlet_dup7(a), sum)
-    sum = pair(4, martlet_dup8(a), martlet_dup9(a), sum)
-    sum = pair(5, martlet_dup10(a), martlet_dup11(a), sum)
-    sum = pair(6, martlet_dup12(a), martlet_dup13(a), sum)
-    return pair(7, martlet_dup14(a), martlet_dup15(a), sum)
+    sum.low = vmlal_s8(sum.low, vget_low_s8(w.second), vget_low_s8(b))
+    sum.high = vmlal_high_s8(sum.high, w.second, b)
 }
 
-@inline(__always)  // once a group and token
-private func widen(_ a: int16x8_t) -> F8 {
-    F8(
-        lowHalf: vcvtq_f32_s32(vmovl_s16(vget_low_s16(a))),
-        highHalf: vcvtq_f32_s32(vmovl_high_s16(a)))
+/// The first two of a quad of columns for four tokens; `a` holds four activations of each token.
+@inline(__always)  // the inner loop
+private func addFirstPair(_ sums: inout Sums, _ tile: UnsafeRawPointer, _ a: int8x16_t, starts: Bool) {
+    let w = Columns(first: loadBytes(tile), second: loadBytes(tile + 16))
+    add(&sums.a, w, martlet_dup0(a), martlet_dup1(a), starts: starts)
+    add(&sums.b, w, martlet_dup4(a), martlet_dup5(a), starts: starts)
+    add(&sums.c, w, martlet_dup8(a), martlet_dup9(a), starts: starts)
+    add(&sums.d, w, martlet_dup12(a), martlet_dup13(a), starts: starts)
 }
 
-/// Nibble formats: y (token, 8) from weights −8…7 with a scale and a minimum per 32.
-///
-/// Four tokens share each load of the weights; the left-over ones run over the same tile one at a time.
-@inline(never)  // entry of a tier
-public func neonGemmNibble(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
+/// The last two of a quad of columns.
+@inline(__always)  // the inner loop
+private func addLastPair(_ sums: inout Sums, _ tile: UnsafeRawPointer, _ a: int8x16_t, starts: Bool) {
+    let w = Columns(first: loadBytes(tile + 32), second: loadBytes(tile + 48))
+    add(&sums.a, w, martlet_dup2(a), martlet_dup3(a), starts: starts)
+    add(&sums.b, w, martlet_dup6(a), martlet_dup7(a), starts: starts)
+    add(&sums.c, w, martlet_dup10(a), martlet_dup11(a), starts: starts)
+    add(&sums.d, w, martlet_dup14(a), martlet_dup15(a), starts: starts)
+}
+
+/// Two quads of columns.
+@inline(__always)  // the inner loop
+private func addTwo(_ sums: inout Sums, _ tile: UnsafeRawPointer, _ bytes: UnsafePointer<Int8>, starts: Bool) {
+    let (a, b) = (loadBytes(bytes), loadBytes(bytes + 16))
+    addFirstPair(&sums, tile, a, starts: starts)
+    addLastPair(&sums, tile, a, starts: false)
+    addFirstPair(&sums, tile + 64, b, starts: false)
+    addLastPair(&sums, tile + 64, b, starts: false)
+}
+
+/// The sums of `quads` (2, 4 or 8) quads of columns. Written out: LLVM does not unroll a body of this size.
+@inline(__always)  // the inner loop
+private func products(_ tile: UnsafeRawPointer, _ bytes: UnsafePointer<Int8>, quads: Int) -> Sums {
+    var sums = Sums()
+    addTwo(&sums, tile, bytes, starts: true)
+    if quads > 2 { addTwo(&sums, tile + 128, bytes + 32, starts: false) }
+    if quads > 4 {
+        addTwo(&sums, tile + 256, bytes + 64, starts: false)
+        addTwo(&sums, tile + 384, bytes + 96, starts: false)
+    }
+    return sums
+}
+
+/// Sixteen rows' sums for the four tokens of a panel.
+private struct Sums {
+    var (a, b, c, d) = (Column(), Column(), Column(), Column())
+}
+
+/// Sixteen rows of one token, widened to 32 bits.
+private struct Wide {
+    var (r0, r4) = (int32x4_t.zero, int32x4_t.zero)
+    var (r8, r12) = (int32x4_t.zero, int32x4_t.zero)
+
+    @inline(__always)  // once for every run of columns that 16 bits hold
+    mutating func add(_ column: Column) {
+        r0 = vaddw_s16(r0, vget_low_s16(column.low))
+        r4 = vaddw_high_s16(r4, column.low)
+        r8 = vaddw_s16(r8, vget_low_s16(column.high))
+        r12 = vaddw_high_s16(r12, column.high)
+    }
+
+    @inline(__always)
+    mutating func set(_ column: Column) {
+        r0 = vmovl_s16(vget_low_s16(column.low))
+        r4 = vmovl_high_s16(column.low)
+        r8 = vmovl_s16(vget_low_s16(column.high))
+        r12 = vmovl_high_s16(column.high)
+    }
+}
+
+/// The four tokens of a panel, widened.
+private struct WideSums {
+    var (a, b, c, d) = (Wide(), Wide(), Wide(), Wide())
+
+    @inline(__always)
+    mutating func set(_ sums: Sums) {
+        a.set(sums.a)
+        b.set(sums.b)
+        c.set(sums.c)
+        d.set(sums.d)
+    }
+
+    @inline(__always)
+    mutating func add(_ sums: Sums) {
+        a.add(sums.a)
+        b.add(sums.b)
+        c.add(sums.c)
+        d.add(sums.d)
+    }
+}
+
+/// Sixteen results of one token.
+private struct Results {
+    var (r0, r4) = (float32x4_t.zero, float32x4_t.zero)
+    var (r8, r12) = (float32x4_t.zero, float32x4_t.zero)
+
+    @inline(__always)  // once a group
+    mutating func add(_ sums: Wide, _ scales: UnsafePointer<Float>, _ d: Float) {
+        r0 = r0.addingProduct(vcvtq_f32_s32(sums.r0), loadFloats4(scales) * d)
+        r4 = r4.addingProduct(vcvtq_f32_s32(sums.r4), loadFloats4(scales + 4) * d)
+        r8 = r8.addingProduct(vcvtq_f32_s32(sums.r8), loadFloats4(scales + 8) * d)
+        r12 = r12.addingProduct(vcvtq_f32_s32(sums.r12), loadFloats4(scales + 12) * d)
+    }
+
+    @inline(__always)
+    mutating func addMinima(_ minima: UnsafePointer<Float>, _ s: Float) {
+        r0 = r0.addingProduct(loadFloats4(minima), s)
+        r4 = r4.addingProduct(loadFloats4(minima + 4), s)
+        r8 = r8.addingProduct(loadFloats4(minima + 8), s)
+        r12 = r12.addingProduct(loadFloats4(minima + 12), s)
+    }
+
+    @inline(__always)
+    func store(_ y: UnsafeMutablePointer<Float>) {
+        storeFloats4(r0, y)
+        storeFloats4(r4, y + 4)
+        storeFloats4(r8, y + 8)
+        storeFloats4(r12, y + 12)
+    }
+}
+
+/// How a tile's weights are multiplied.
+private struct Kind {
+    /// Quads of columns whose products fit 16 bits: 8, 4, 2, or 0 for a pair of columns.
+    var quads: Int
+    var hasMinima = false
+    /// Scales per 16 weights instead of per 32.
+    var hasHalves = false
+}
+
+/// The sums of half a group, sixteen columns; with `continues`, added to what `sums` holds.
+@inline(__always)  // twice a group
+private func addHalf(
+    _ sums: inout WideSums, _ kind: Kind, _ tile: UnsafeRawPointer, _ bytes: UnsafePointer<Int8>, continues: Bool
+) {
+    if kind.quads == 0 {
+        if !continues { sums = WideSums() }
+        for quad in 0..<4 {
+            let a = loadBytes(bytes + quad &* 16)
+            var pair = Sums()
+            addFirstPair(&pair, tile + quad &* 64, a, starts: true)
+            sums.add(pair)
+            addLastPair(&pair, tile + quad &* 64, a, starts: true)
+            sums.add(pair)
+        }
+        return
+    }
+    let first = products(tile, bytes, quads: min(4, kind.quads))
+    if continues { sums.add(first) } else { sums.set(first) }
+    if kind.quads == 2 { sums.add(products(tile + 128, bytes + 32, quads: 2)) }
+}
+
+@inline(__always)  // specialised by each entry below
+private func gemm(
+    _ kind: Kind, _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
 ) {
     let groups = k / 32
-    @inline(__always) func add(
-        _ y: F8, _ sum: int16x8_t, _ scale: F8, _ minimum: F8, _ ds: UnsafePointer<Float>
-    ) -> F8 {
-        y.addingProduct(widen(sum), scale * ds[0]).addingProduct(minimum, F8(repeating: ds[1]))
-    }
-    @inline(__always) func group(_ q: UnsafePointer<Int8>, _ weights: UnsafeRawPointer) -> int16x8_t {
-        columns(weights + 128, loadBytes(q + 16), columns(weights, loadBytes(q), int16x8_t.zero))
-    }
-    var t = 0
-    while t &+ 4 <= tokens {
-        let (q0, q1) = (q + t &* qStride, q + (t &+ 1) &* qStride)
-        let (q2, q3) = (q + (t &+ 2) &* qStride, q + (t &+ 3) &* qStride)
-        let (d0, d1) = (ds + t &* dsStride, ds + (t &+ 1) &* dsStride)
-        let (d2, d3) = (ds + (t &+ 2) &* dsStride, ds + (t &+ 3) &* dsStride)
-        var (y0, y1, y2, y3) = (F8.zero, F8.zero, F8.zero, F8.zero)
+    for panel in 0..<((tokens &+ 3) / 4) {
+        let values = q + panel &* k &* 4
+        let scales = ds + panel &* groups &* panelScales
+        var (y0, y1, y2, y3) = (Results(), Results(), Results(), Results())
         for g in 0..<groups {
-            let weights = tile + g &* 256
-            let (scale, minimum) = (loadFloats(meta + g &* 16), loadFloats(meta + (g &* 16 &+ 8)))
-            let at = g &* 32
-            y0 = add(y0, group(q0 + at, weights), scale, minimum, d0 + 2 &* g)
-            y1 = add(y1, group(q1 + at, weights), scale, minimum, d1 + 2 &* g)
-            y2 = add(y2, group(q2 + at, weights), scale, minimum, d2 + 2 &* g)
-            y3 = add(y3, group(q3 + at, weights), scale, minimum, d3 + 2 &* g)
+            let (weights, bytes) = (tile + g &* 512, values + g &* 128)
+            let (rows, pairs) = (meta + g &* 32, scales + g &* panelScales)
+            var sums = WideSums()
+            @inline(__always) func finish(_ scales: UnsafePointer<Float>) {
+                y0.add(sums.a, scales, pairs[0])
+                y1.add(sums.b, scales, pairs[1])
+                y2.add(sums.c, scales, pairs[2])
+                y3.add(sums.d, scales, pairs[3])
+            }
+            if kind.quads == 8 {
+                sums.set(products(weights, bytes, quads: 8))
+            } else {
+                addHalf(&sums, kind, weights, bytes, continues: false)
+                if kind.hasHalves { finish(rows) }
+                addHalf(&sums, kind, weights + 256, bytes + 64, continues: !kind.hasHalves)
+            }
+            finish(kind.hasHalves ? rows + 16 : rows)
+            if kind.hasMinima {
+                y0.addMinima(rows + 16, pairs[4])
+                y1.addMinima(rows + 16, pairs[5])
+                y2.addMinima(rows + 16, pairs[6])
+                y3.addMinima(rows + 16, pairs[7])
+            }
         }
-        storeFloats(y0, y + t &* 8)
-        storeFloats(y1, y + (t &+ 1) &* 8)
-        storeFloats(y2, y + (t &+ 2) &* 8)
-        storeFloats(y3, y + (t &+ 3) &* 8)
-        t &+= 4
-    }
-    while t < tokens {
-        let (values, pairs) = (q + t &* qStride, ds + t &* dsStride)
-        var total = F8.zero
-        for g in 0..<groups {
-            let (scale, minimum) = (loadFloats(meta + g &* 16), loadFloats(meta + (g &* 16 &+ 8)))
-            total = add(total, group(values + g &* 32, tile + g &* 256), scale, minimum, pairs + 2 &* g)
-        }
-        storeFloats(total, y + t &* 8)
-        t &+= 1
+        let to = y + panel &* 64
+        y0.store(to)
+        y1.store(to + 16)
+        y2.store(to + 32)
+        y3.store(to + 48)
     }
 }
 
-/// Q8_0 and Q6_K: y (token, 8) from signed bytes (8 rows, k) with a scale per 16.
+/// Weights −8…7 with a scale per 32.
 @inline(never)  // entry of a tier
-public func neonGemmSigned(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int,
-    _ q: UnsafePointer<Int8>, _ qStride: Int, _ ds: UnsafePointer<Float>, _ dsStride: Int,
-    _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
-) {
-    for t in 0..<tokens {
-        let (values, pairs) = (q + t &* qStride, ds + t &* dsStride)
-        for r in 0..<8 {
-            let row = tile + r &* k
-            var sum = float32x4_t.zero
-            for g in 0..<(k / 32) {
-                let low = float(dot16(loadBytes(row + g &* 32), loadBytes(values + g &* 32)))
-                let high = float(dot16(loadBytes(row + (g &* 32 &+ 16)), loadBytes(values + (g &* 32 &+ 16))))
-                let d = pairs[2 &* g]
-                sum = sum.addingProduct(low, float32x4_t(repeating: meta[g &* 16 &+ r] * d))
-                sum = sum.addingProduct(high, float32x4_t(repeating: meta[g &* 16 &+ 8 &+ r] * d))
-            }
-            y[t &* 8 &+ r] = vaddvq_f32(sum)
-        }
-    }
-}
+public func neonGemmNibble(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 8), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −8…7 with a scale and a minimum per 32.
+@inline(never)  // entry of a tier
+public func neonGemmNibbleMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 8, hasMinima: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −16…15 with a scale per 32: 16 · 127 · 16 = 32,512 in 16 bits.
+@inline(never)  // entry of a tier
+public func neonGemmFive(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 4), tile, meta, k, q, ds, tokens, y) }
+
+/// The same with a minimum.
+@inline(never)  // entry of a tier
+public func neonGemmFiveMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 4, hasMinima: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −128…127 with a scale per 32: 128 · 127 · 2 = 32,512 in 16 bits.
+@inline(never)  // entry of a tier
+public func neonGemmByte(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 0), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −32…31 with a scale per 16: 32 · 127 · 8 = 32,512 in 16 bits.
+@inline(never)  // entry of a tier
+public func neonGemmSix(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 2, hasHalves: true), tile, meta, k, q, ds, tokens, y) }
 #endif

@@ -1,171 +1,305 @@
 #if arch(arm64)
 import CIntrinsics
+import KernelsARM
 import QuantBlocks
 
-// Prefill on cores without dotprod. Eight rows are unpacked once and multiplied with every token of the batch.
+// Prefill, first half: sixteen rows are unpacked once into a tile that stays in the first-level cache while every
+// token of the batch is multiplied with it. Two layouts, both made with the instructions of any ARMv8.0:
 //
-// Nibble formats stand as (k, 8 rows) signed bytes −8…7: a widening multiply-add takes eight rows and one activation,
-// and 16 bits hold all 32 products of a group: 8 · 127 · 32 = 32,512. So a group costs one widening to floats for
-// eight rows, where dot products along k pay one for each row. `meta` holds per group eight scales and eight minima;
-// the formats with unsigned nibbles shift by 8, so their minimum is m + 8 d.
+// - columns (k, 16 rows): a widening multiply-add takes eight rows and one activation (NEON tier);
+// - quads (k / 4, 16 rows, 4 bytes): a dot product takes four rows and four activations (DotProd tier).
 //
-// The other formats stand as (8 rows, k) signed bytes with per group the eight scales of its first 16 weights, then
-// those of the last 16.
+// Weights are signed and as small as their format allows (nibbles −8…7), because 16 bits then hold more products; a
+// format with minima is shifted, so its minimum is m + 8 d. `meta` holds per group of 32 two vectors of sixteen:
+// scales and minima, or the scales of its first and last half.
 
-/// The nibbles of one block, and its scale and minimum for unsigned nibbles.
-private protocol NibbleDecoder {
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> (low: int8x16_t, high: int8x16_t)
+/// How a format's group of 32 weights is read by `unpack`.
+private protocol TileDecoder {
+    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32
+    /// (scale, minimum), or (scale of the first sixteen, scale of the last sixteen).
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float)
 }
 
-private enum TileQ4_0: NibbleDecoder {
-    @inline(__always)  // the body of the unpack loop
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> (low: int8x16_t, high: int8x16_t) {
-        nibbles(row + (group &* BlockQ4_0.bytes &+ BlockQ4_0.qs))
+/// What is subtracted from unsigned weights up to `largest` to make their magnitude small.
+@inline(__always)  // a constant
+private func shift(_ largest: Int) -> Int8 { largest == 15 ? 8 : largest == 31 ? 16 : 0 }
+
+@inline(__always)  // two instructions a group
+private func shifted(_ w: Weights32, _ by: Int8) -> Weights32 {
+    by == 0 ? w : Weights32(low: vsubq_s8(w.low, vdupq_n_s8(by)), high: vsubq_s8(w.high, vdupq_n_s8(by)))
+}
+
+private enum Tile32<Format: Block32>: TileDecoder {
+    @inline(__always)  // the body of the unpack loop, as below
+    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32 {
+        shifted(Format.weights(row + group &* Format.bytes), shift(Format.largest))
     }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let d = half(row + group &* BlockQ4_0.bytes)
-        return (d, -8 * d)
+        let block = row + group &* Format.bytes
+        let d = half(block)
+        return (d, Format.hasMinimum ? half(block + 2) + Float(shift(Format.largest)) * d : 0)
     }
 }
 
-private enum TileQ4_1: NibbleDecoder {
-    @inline(__always)  // the body of the unpack loop
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> (low: int8x16_t, high: int8x16_t) {
-        nibbles(row + (group &* BlockQ4_1.bytes &+ BlockQ4_1.qs))
+@inline(__always)
+private func scaledMeta(_ block: UnsafeRawPointer, _ sub: Int, _ largest: Int) -> (Float, Float) {
+    let (scale, minimum) = scaleAndMinimum(block + BlockQ4_K.scales, sub)
+    let d = half(block) * Float(scale)
+    return (d, Float(shift(largest)) * d - half(block + BlockQ4_K.dmin) * Float(minimum))
+}
+
+private enum TileQ4_K: TileDecoder {
+    @inline(__always)
+    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32 {
+        shifted(weightsQ4_K(row + (group >> 3) &* BlockQ4_K.bytes, group & 7), 8)
     }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let block = row + group &* BlockQ4_1.bytes
-        return (half(block), half(block + BlockQ4_1.m))
+        scaledMeta(row + (group >> 3) &* BlockQ4_K.bytes, group & 7, 15)
     }
 }
 
-private enum TileQ4_K: NibbleDecoder {
-    @inline(__always)  // the body of the unpack loop
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> (low: int8x16_t, high: int8x16_t) {
-        let packed = row + ((group >> 3) &* BlockQ4_K.bytes &+ BlockQ4_K.qs &+ ((group & 7) >> 1) &* 32)
-        let (first, second) = (nibbles(packed), nibbles(packed + 16))
-        return group & 1 == 0 ? (first.low, second.low) : (first.high, second.high)
+private enum TileQ5_K: TileDecoder {
+    @inline(__always)
+    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32 {
+        shifted(weightsQ5_K(row + (group >> 3) &* BlockQ5_K.bytes, group & 7), 16)
     }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let block = row + (group >> 3) &* BlockQ4_K.bytes
-        let (scale, minimum) = scaleAndMinimum(block + BlockQ4_K.scales, group & 7)
-        return (half(block) * Float(scale), -half(block + BlockQ4_K.dmin) * Float(minimum))
+        scaledMeta(row + (group >> 3) &* BlockQ5_K.bytes, group & 7, 31)
     }
 }
 
-/// Sixteen columns of eight rows, transposed to (16, 8): three rounds of interleaving.
-@inline(__always)  // twice a group in every unpack loop
-private func transpose(
-    _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t, _ g: int8x16_t,
-    _ h: int8x16_t, _ to: UnsafeMutableRawPointer
-) {
-    // Interleaving rows i and i + 4, then i and i + 2, then neighbours brings bytes of one column together.
-    let (ae0, ae1) = (vzip1q_s8(a, e), vzip2q_s8(a, e))
-    let (bf0, bf1) = (vzip1q_s8(b, f), vzip2q_s8(b, f))
-    let (cg0, cg1) = (vzip1q_s8(c, g), vzip2q_s8(c, g))
-    let (dh0, dh1) = (vzip1q_s8(d, h), vzip2q_s8(d, h))
-    @inline(__always) func merge(
-        _ ae: int8x16_t, _ bf: int8x16_t, _ cg: int8x16_t, _ dh: int8x16_t, _ to: UnsafeMutableRawPointer
+private enum TileQ6_K: TileDecoder {
+    @inline(__always)
+    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32 {
+        weightsQ6_K(row + (group >> 3) &* BlockQ6_K.bytes, group & 7)
+    }
+    @inline(__always)
+    static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
+        let block = row + (group >> 3) &* BlockQ6_K.bytes
+        let d = half(block + BlockQ6_K.d)
+        let scales = block + (BlockQ6_K.scales &+ 2 &* (group & 7))
+        return (d * Float(scales.load(as: Int8.self)), d * Float(scales.load(fromByteOffset: 1, as: Int8.self)))
+    }
+}
+
+/// How sixteen bytes of each of eight rows are written.
+private protocol TileLayout {
+    /// Bytes between sixteen columns and the next sixteen: 16 rows.
+    static func store(
+        _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t,
+        _ g: int8x16_t, _ h: int8x16_t, _ to: UnsafeMutableRawPointer, _ firstRow: Int)
+}
+
+private enum Columns: TileLayout {
+    /// Sixteen columns of eight rows, transposed: three rounds of interleaving.
+    @inline(__always)  // twice a group in every unpack loop
+    static func store(
+        _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t,
+        _ g: int8x16_t, _ h: int8x16_t, _ to: UnsafeMutableRawPointer, _ firstRow: Int
     ) {
-        let (aceg0, aceg1) = (vzip1q_s8(ae, cg), vzip2q_s8(ae, cg))
-        let (bdfh0, bdfh1) = (vzip1q_s8(bf, dh), vzip2q_s8(bf, dh))
-        to.storeBytes(of: vzip1q_s8(aceg0, bdfh0), as: int8x16_t.self)
-        (to + 16).storeBytes(of: vzip2q_s8(aceg0, bdfh0), as: int8x16_t.self)
-        (to + 32).storeBytes(of: vzip1q_s8(aceg1, bdfh1), as: int8x16_t.self)
-        (to + 48).storeBytes(of: vzip2q_s8(aceg1, bdfh1), as: int8x16_t.self)
+        // Interleaving rows i and i + 4, then i and i + 2, then neighbours brings bytes of one column together.
+        let (ae0, ae1) = (vzip1q_s8(a, e), vzip2q_s8(a, e))
+        let (bf0, bf1) = (vzip1q_s8(b, f), vzip2q_s8(b, f))
+        let (cg0, cg1) = (vzip1q_s8(c, g), vzip2q_s8(c, g))
+        let (dh0, dh1) = (vzip1q_s8(d, h), vzip2q_s8(d, h))
+        @inline(__always) func merge(
+            _ ae: int8x16_t, _ bf: int8x16_t, _ cg: int8x16_t, _ dh: int8x16_t, _ column: Int
+        ) {
+            let (aceg0, aceg1) = (vzip1q_s8(ae, cg), vzip2q_s8(ae, cg))
+            let (bdfh0, bdfh1) = (vzip1q_s8(bf, dh), vzip2q_s8(bf, dh))
+            @inline(__always) func two(_ columns: int8x16_t, _ column: Int) {
+                let at = to + (column &* 16 &+ firstRow)
+                at.storeBytes(of: columns.lowHalf, as: SIMD8<Int8>.self)
+                (at + 16).storeBytes(of: columns.highHalf, as: SIMD8<Int8>.self)
+            }
+            two(vzip1q_s8(aceg0, bdfh0), column)
+            two(vzip2q_s8(aceg0, bdfh0), column &+ 2)
+            two(vzip1q_s8(aceg1, bdfh1), column &+ 4)
+            two(vzip2q_s8(aceg1, bdfh1), column &+ 6)
+        }
+        merge(ae0, bf0, cg0, dh0, 0)
+        merge(ae1, bf1, cg1, dh1, 8)
     }
-    merge(ae0, bf0, cg0, dh0, to)
-    merge(ae1, bf1, cg1, dh1, to + 64)
 }
 
+private enum Quads: TileLayout {
+    @inline(__always)  // twice a group in every unpack loop
+    static func store(
+        _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t,
+        _ g: int8x16_t, _ h: int8x16_t, _ to: UnsafeMutableRawPointer, _ firstRow: Int
+    ) {
+        /// Four words of four rows, transposed.
+        @inline(__always) func four(
+            _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ to: UnsafeMutableRawPointer
+        ) {
+            let (a, b) = (vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b))
+            let (c, d) = (vreinterpretq_s32_s8(c), vreinterpretq_s32_s8(d))
+            let (ab0, ab1) = (vreinterpretq_s64_s32(vtrn1q_s32(a, b)), vreinterpretq_s64_s32(vtrn2q_s32(a, b)))
+            let (cd0, cd1) = (vreinterpretq_s64_s32(vtrn1q_s32(c, d)), vreinterpretq_s64_s32(vtrn2q_s32(c, d)))
+            to.storeBytes(of: vtrn1q_s64(ab0, cd0), as: int64x2_t.self)
+            (to + 64).storeBytes(of: vtrn1q_s64(ab1, cd1), as: int64x2_t.self)
+            (to + 128).storeBytes(of: vtrn2q_s64(ab0, cd0), as: int64x2_t.self)
+            (to + 192).storeBytes(of: vtrn2q_s64(ab1, cd1), as: int64x2_t.self)
+        }
+        four(a, b, c, d, to + firstRow &* 4)
+        four(e, f, g, h, to + (firstRow &* 4 &+ 16))
+    }
+}
+
+/// Unpacks `rows` (1…16) rows; the missing ones become zeros.
 @inline(__always)  // specialised by each entry below
-private func unpack<Decoder: NibbleDecoder>(
-    _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
+private func unpack<Decoder: TileDecoder, Layout: TileLayout>(
+    _: Decoder.Type, _: Layout.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) {
     // A missing row reads the first one, and its scale is then set to zero: no branch in the loop.
     @inline(__always) func row(_ r: Int) -> UnsafeRawPointer { w + (r < rows ? r : 0) &* rowBytes }
-    let eight = vdupq_n_s8(8)
-    for n in 0..<(k / 32) {
-        @inline(__always) func weights(_ r: Int) -> (int8x16_t, int8x16_t) {
-            let (low, high) = Decoder.weights(row(r), n)
-            return (vsubq_s8(low, eight), vsubq_s8(high, eight))
+    for first in stride(from: 0, to: 16, by: 8) {
+        for n in 0..<(k / 32) {
+            @inline(__always) func weights(_ r: Int) -> Weights32 { Decoder.weights(row(first &+ r), n) }
+            let (a, b, c, d) = (weights(0), weights(1), weights(2), weights(3))
+            let (e, f, g, h) = (weights(4), weights(5), weights(6), weights(7))
+            let to = tile + n &* 512
+            Layout.store(a.low, b.low, c.low, d.low, e.low, f.low, g.low, h.low, to, first)
+            Layout.store(a.high, b.high, c.high, d.high, e.high, f.high, g.high, h.high, to + 256, first)
         }
-        let (a, b, c, d) = (weights(0), weights(1), weights(2), weights(3))
-        let (e, f, g, h) = (weights(4), weights(5), weights(6), weights(7))
-        transpose(a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0, tile + n &* 256)
-        transpose(a.1, b.1, c.1, d.1, e.1, f.1, g.1, h.1, tile + (n &* 256 &+ 128))
-        let to = meta + n &* 16
-        for r in 0..<8 {
-            let (scale, minimum) = Decoder.meta(row(r), n)
-            to[r] = r < rows ? scale : 0
-            to[8 &+ r] = r < rows ? minimum + 8 * scale : 0
+    }
+    for r in 0..<16 {
+        let from = row(r)
+        for n in 0..<(k / 32) {
+            let (first, second) = Decoder.meta(from, n)
+            meta[n &* 32 &+ r] = r < rows ? first : 0
+            meta[n &* 32 &+ 16 &+ r] = r < rows ? second : 0
         }
     }
 }
 
-/// Unpacks up to eight rows of Q4_0 blocks.
+/// Unpacks up to sixteen rows of Q4_0 blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ4_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_0.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_0>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to eight rows of Q4_1 blocks.
+/// Unpacks up to sixteen rows of Q4_1 blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ4_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_1.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_1>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to eight rows of Q4_K blocks.
+/// Unpacks up to sixteen rows of Q5_0 blocks to columns.
 @inline(never)  // entry of a tier
-public func neonUnpackQ4_K(
+public func neonUnpackQ5_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_K.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ5_0>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Copies up to eight rows of Q8_0 blocks.
+/// Unpacks up to sixteen rows of Q5_1 blocks to columns.
+@inline(never)  // entry of a tier
+public func neonUnpackQ5_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ5_1>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q8_0 blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ8_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) {
-    for n in 0..<(k / 32) {
-        for r in 0..<8 {
-            let block = w + ((r < rows ? r : 0) &* rowBytes &+ n &* BlockQ8_0.bytes)
-            let to = tile + (r &* k &+ n &* 32)
-            to.storeBytes(of: loadBytes(block + BlockQ8_0.qs), as: int8x16_t.self)
-            (to + 16).storeBytes(of: loadBytes(block + (BlockQ8_0.qs &+ 16)), as: int8x16_t.self)
-            let scale = r < rows ? half(block) : 0
-            meta[n &* 16 &+ r] = scale
-            meta[n &* 16 &+ 8 &+ r] = scale
-        }
-    }
-}
+) { unpack(Tile32<RowQ8_0>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to eight rows of Q6_K blocks.
+/// Unpacks up to sixteen rows of Q4_K blocks to columns.
+@inline(never)  // entry of a tier
+public func neonUnpackQ4_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ4_K.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_K blocks to columns.
+@inline(never)  // entry of a tier
+public func neonUnpackQ5_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ5_K.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q6_K blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) {
-    for n in 0..<(k / 32) {
-        for r in 0..<8 {
-            let block = w + ((r < rows ? r : 0) &* rowBytes &+ (n >> 3) &* BlockQ6_K.bytes)
-            let (low, high) = sixBits(block, n & 7)
-            let to = tile + (r &* k &+ n &* 32)
-            to.storeBytes(of: low, as: int8x16_t.self)
-            (to + 16).storeBytes(of: high, as: int8x16_t.self)
-            let d = r < rows ? half(block + BlockQ6_K.d) : 0
-            let scales = block + (BlockQ6_K.scales &+ 2 &* (n & 7))
-            meta[n &* 16 &+ r] = d * Float(scales.load(as: Int8.self))
-            meta[n &* 16 &+ 8 &+ r] = d * Float(scales.load(fromByteOffset: 1, as: Int8.self))
-        }
-    }
-}
+) { unpack(TileQ6_K.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of IQ4_NL blocks to columns.
+@inline(never)  // entry of a tier
+public func neonUnpackIQ4_NL(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowIQ4_NL>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q4_0 blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ4_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ4_0>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q4_1 blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ4_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ4_1>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_0 blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ5_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ5_0>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_1 blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ5_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ5_1>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q8_0 blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ8_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ8_0>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q4_K blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ4_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ4_K.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_K blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ5_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ5_K.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q6_K blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsQ6_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ6_K.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of IQ4_NL blocks to quads.
+@inline(never)  // entry of a tier
+public func neonUnpackQuadsIQ4_NL(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowIQ4_NL>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
 #endif

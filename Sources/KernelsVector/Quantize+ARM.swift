@@ -2,11 +2,18 @@
 import CIntrinsics
 import QuantBlocks
 
-/// Quantises `count` (a multiple of 32) floats to signed bytes with one scale per 32.
-@inline(never)  // entry of a tier
-public func vectorQuantize(
-    _ x: UnsafePointer<Float>, _ count: Int, _ q: UnsafeMutablePointer<Int8>, _ ds: UnsafeMutablePointer<Float>
-) {
+/// 32 floats as signed bytes.
+struct QuantizedBlock {
+    var bytes: SIMD8<Int32>
+    /// The scale.
+    var d: Float
+    /// Σ q of the first and of the last sixteen.
+    var low: Int32
+    var high: Int32
+}
+
+@inline(__always)  // the body of both quantising loops
+func quantizeBlock(_ x: UnsafePointer<Float>) -> QuantizedBlock {
     @inline(__always) func absolute(_ a: F8) -> F8 {
         F8(lowHalf: vabsq_f32(a.lowHalf), highHalf: vabsq_f32(a.highHalf))
     }
@@ -15,24 +22,17 @@ public func vectorQuantize(
         let high = vcvtnq_s32_f32(a.highHalf * scale)
         return (vmovn_s16(vcombine_s16(vmovn_s32(low), vmovn_s32(high))), vaddq_s32(low, high))
     }
-    for block in 0..<(count / 32) {
-        let from = x + block &* 32
-        let (a, b, c, d) = (loadFloats(from), loadFloats(from + 8), loadFloats(from + 16), loadFloats(from + 24))
-        let peaks = pointwiseMax(
-            pointwiseMax(absolute(a), absolute(b)), pointwiseMax(absolute(c), absolute(d)))
-        let largest = vmaxvq_f32(vmaxq_f32(peaks.lowHalf, peaks.highHalf))
-        let scale = largest / 127
-        let inverse = largest > 0 ? 127 / largest : 0
-        let (qa, sa) = narrow(a, inverse)
-        let (qb, sb) = narrow(b, inverse)
-        let (qc, sc) = narrow(c, inverse)
-        let (qd, sd) = narrow(d, inverse)
-        let to = UnsafeMutableRawPointer(q + block &* 32)
-        to.storeBytes(of: vcombine_s8(qa, qb), as: int8x16_t.self)
-        (to + 16).storeBytes(of: vcombine_s8(qc, qd), as: int8x16_t.self)
-        ds[2 &* block] = roundedToHalfPrecision(scale)
-        let total = vaddvq_s32(vaddq_s32(vaddq_s32(sa, sb), vaddq_s32(sc, sd)))
-        ds[2 &* block &+ 1] = ds[2 &* block] * Float(total)
-    }
+    let (a, b, c, d) = (loadFloats(x), loadFloats(x + 8), loadFloats(x + 16), loadFloats(x + 24))
+    let peaks = pointwiseMax(pointwiseMax(absolute(a), absolute(b)), pointwiseMax(absolute(c), absolute(d)))
+    let largest = vmaxvq_f32(vmaxq_f32(peaks.lowHalf, peaks.highHalf))
+    let inverse = largest > 0 ? 127 / largest : 0
+    let (qa, sa) = narrow(a, inverse)
+    let (qb, sb) = narrow(b, inverse)
+    let (qc, sc) = narrow(c, inverse)
+    let (qd, sd) = narrow(d, inverse)
+    let bytes = (vcombine_s8(qa, qb), vcombine_s8(qc, qd))
+    return QuantizedBlock(
+        bytes: unsafeBitCast(bytes, to: SIMD8<Int32>.self), d: roundedToHalfPrecision(largest / 127),
+        low: vaddvq_s32(vaddq_s32(sa, sb)), high: vaddvq_s32(vaddq_s32(sc, sd)))
 }
 #endif

@@ -31,6 +31,42 @@ public enum BlockQ4_1: QuantBlock {
     @inlinable public static var qs: Int { 4 }
 }
 
+/// `x = d (q − 16)`; nibbles as in Q4_0, bit j of `qh` (little-endian) is the fifth bit of weight j.
+///
+///     | d (2) | qh (4) | qs (16) |   22 bytes, 32 weights
+public enum BlockQ5_0: QuantBlock {
+    @inlinable public static var weights: Int { 32 }
+    @inlinable public static var bytes: Int { 2 + 4 + 16 }
+    @inlinable public static var qh: Int { 2 }
+    @inlinable public static var qs: Int { 6 }
+}
+
+/// `x = d q + m`; q as in Q5_0.
+///
+///     | d (2) | m (2) | qh (4) | qs (16) |   24 bytes, 32 weights
+public enum BlockQ5_1: QuantBlock {
+    @inlinable public static var weights: Int { 32 }
+    @inlinable public static var bytes: Int { 2 + 2 + 4 + 16 }
+    @inlinable public static var m: Int { 2 }
+    @inlinable public static var qh: Int { 4 }
+    @inlinable public static var qs: Int { 8 }
+}
+
+/// `x = d T[q]` with a table of sixteen unequal steps, `nonlinearSteps`; nibbles as in Q4_0.
+///
+///     | d (2) | qs (16) |   18 bytes, 32 weights
+public enum BlockIQ4_NL: QuantBlock {
+    @inlinable public static var weights: Int { 32 }
+    @inlinable public static var bytes: Int { 2 + 16 }
+    @inlinable public static var qs: Int { 2 }
+}
+
+/// What a nibble of IQ4_NL stands for.
+@inlinable @inline(__always)  // a constant vector
+public var nonlinearSteps: SIMD16<Int8> {
+    SIMD16(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+}
+
 /// `x = d q`, q signed.
 ///
 ///     | d (2) | qs (32) |   34 bytes, 32 weights
@@ -53,6 +89,18 @@ public enum BlockQ4_K: QuantBlock {
     @inlinable public static var qs: Int { 16 }
 }
 
+/// `x = d sc q − dmin mn`; as Q4_K with a fifth bit: bit i of `qh[j]` belongs to weight j of sub-block i.
+///
+///     | d (2) | dmin (2) | scales (12) | qh (32) | qs (128) |   176 bytes, 256 weights
+public enum BlockQ5_K: QuantBlock {
+    @inlinable public static var weights: Int { 256 }
+    @inlinable public static var bytes: Int { 2 + 2 + 12 + 32 + 128 }
+    @inlinable public static var dmin: Int { 2 }
+    @inlinable public static var scales: Int { 4 }
+    @inlinable public static var qh: Int { 16 }
+    @inlinable public static var qs: Int { 48 }
+}
+
 /// `x = d sc (q − 32)`, one signed 8-bit sc per 16 weights; `d` comes last.
 ///
 ///     | ql (128) | qh (64) | scales (16) | d (2) |   210 bytes, 256 weights
@@ -64,8 +112,16 @@ public enum BlockQ6_K: QuantBlock {
     @inlinable public static var d: Int { 208 }
 }
 
-/// Rows that a prefill tile holds: one 8-lane vector of results per token.
-@inlinable public var tileRows: Int { 8 }
+/// Rows that a prefill tile holds: one 512-bit vector of results per token, or several narrower ones.
+@inlinable public var tileRows: Int { 16 }
+
+/// Tokens whose quantised activations stand side by side in a panel, the right-hand side of a tile's product.
+///
+/// A panel's bytes are (k / 4, token, 4): four tokens' next four values fill a 128-bit register.
+/// Its scales, `panelScales` words per 32 values, are four vectors of a word a token: d; s = d Σ q; and as integers
+/// −128 Σ q over the first and over the last sixteen values, which is what a product with weights + 128 has too much.
+@inlinable public var panelTokens: Int { 4 }
+@inlinable public var panelScales: Int { 16 }
 
 /// A half-precision number at an address of any alignment, widened.
 @inlinable @inline(__always)

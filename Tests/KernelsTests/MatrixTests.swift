@@ -10,9 +10,9 @@ private let orderTolerance: Float = 6e-6
 private let floatOrderTolerance: Float = 3e-5
 
 @Suite struct MatrixTests {
-    /// Sizes around every unrolling: rows by four and eight, tokens by four.
-    static let rows = [1, 3, 4, 5, 8, 9, 17]
-    static let tokens = [1, 2, 3, 4, 5, 7, 8, 13]
+    /// Sizes around every unrolling: rows by four, eight and sixteen, tokens by four and eight.
+    static let rows = [1, 3, 4, 5, 8, 9, 16, 17, 33]
+    static let tokens = [1, 2, 3, 4, 5, 7, 8, 12, 13]
 
     @Test(arguments: blockFixtures)
     func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {
@@ -82,7 +82,7 @@ private let floatOrderTolerance: Float = 3e-5
     }
 
     /// Sums must not wrap at the edge of 16 bits: every weight and every activation at its largest.
-    @Test(arguments: fasterTiers, [WeightFormat.q4_0, .q4_1, .q8_0, .q4_K, .q6_K])
+    @Test(arguments: fasterTiers, WeightFormat.allCases.filter(\.usesQuantizedActivations))
     func extremesDoNotOverflow(tier: KernelTier, format: WeightFormat) {
         for fill in [UInt8(0x00), 0xFF, 0x80, 0x7F, 0x0F, 0xF0] {
             for sign in [Float(1), -1] {
@@ -90,13 +90,7 @@ private let floatOrderTolerance: Float = 3e-5
                 let (rows, k) = (8, 512)
                 var w = format.randomRows(rows, k, &random)
                 let size = format.block.bytes
-                let scale = format == .q6_K ? BlockQ6_K.d : 0
-                for i in w.indices {
-                    let offset = i % size
-                    let isHalf = offset - scale == 0 || offset - scale == 1
-                    let isSecondHalf = (format == .q4_1 || format == .q4_K) && (offset == 2 || offset == 3)
-                    if !isHalf && !isSecondHalf { w[i] = fill }
-                }
+                for i in w.indices where !format.halves.contains(i % size & ~1) { w[i] = fill }
                 var a = TestActivations(tokens: 4, k: k, &random)
                 for i in a.q.indices { a.q[i] = Int8(127 * sign) }
                 for i in stride(from: 0, to: a.ds.count, by: 2) { a.ds[i + 1] = a.ds[i] * 127 * 32 * sign }

@@ -32,6 +32,10 @@ extension WeightFormat {
         case .f16: (1, 2)
         case .q4_0: (BlockQ4_0.weights, BlockQ4_0.bytes)
         case .q4_1: (BlockQ4_1.weights, BlockQ4_1.bytes)
+        case .q5_0: (BlockQ5_0.weights, BlockQ5_0.bytes)
+        case .q5_1: (BlockQ5_1.weights, BlockQ5_1.bytes)
+        case .iq4_NL: (BlockIQ4_NL.weights, BlockIQ4_NL.bytes)
+        case .q5_K: (BlockQ5_K.weights, BlockQ5_K.bytes)
         case .q8_0: (BlockQ8_0.weights, BlockQ8_0.bytes)
         case .q4_K: (BlockQ4_K.weights, BlockQ4_K.bytes)
         case .q6_K: (BlockQ6_K.weights, BlockQ6_K.bytes)
@@ -39,11 +43,11 @@ extension WeightFormat {
     }
 
     /// Where a block keeps halves; every other byte may be anything.
-    private var halves: [Int] {
+    var halves: [Int] {
         switch self {
         case .f32: []
-        case .f16, .q4_0, .q8_0: [0]
-        case .q4_1, .q4_K: [0, 2]
+        case .f16, .q4_0, .q5_0, .q8_0, .iq4_NL: [0]
+        case .q4_1, .q5_1, .q4_K, .q5_K: [0, 2]
         case .q6_K: [BlockQ6_K.d]
         }
     }
@@ -72,9 +76,34 @@ struct TestActivations {
     var q: [Int8]
     var ds: [Float]
     let k: Int
+    let tokens: Int
+
+    /// The same bytes as panels, which tiles are multiplied with.
+    var panels: (q: [Int8], scales: [Float]) {
+        let count = (tokens + panelTokens - 1) / panelTokens
+        var panel = [Int8](repeating: 0, count: count * panelTokens * k)
+        var scales = [Float](repeating: 0, count: count * panelScales * max(1, k / 32))
+        guard k % 32 == 0 else { return (panel, scales) }
+        for t in 0..<tokens {
+            let (at, lane) = (t / panelTokens, t % panelTokens)
+            for j in 0..<k { panel[at * panelTokens * k + j / 4 * 16 + lane * 4 + j % 4] = q[t * k + j] }
+            for g in 0..<(k / 32) {
+                let to = (at * (k / 32) + g) * panelScales + lane
+                let from = t * k + g * 32
+                let sums = [q[from..<from + 16], q[from + 16..<from + 32]].map { $0.reduce(0) { $0 + Int32($1) } }
+                scales[to] = ds[t * k / 16 + 2 * g]
+                scales[to + 4] = ds[t * k / 16 + 2 * g + 1]
+                for half in 0..<2 {
+                    scales[to + 8 + 4 * half] = Float(bitPattern: UInt32(bitPattern: -128 * sums[half]))
+                }
+            }
+        }
+        return (panel, scales)
+    }
 
     init(tokens: Int, k: Int, _ random: inout Seeded) {
         self.k = k
+        self.tokens = tokens
         x = random.floats(tokens * k)
         q = [Int8](repeating: 0, count: tokens * k)
         ds = [Float](repeating: 0, count: tokens * max(1, k / 16))
@@ -114,19 +143,21 @@ func product(_ kernels: FormatKernels, _ w: [UInt8], rows: Int, _ a: TestActivat
     return y
 }
 
-/// The product by tiles of eight rows: (tokens, rows).
+/// The product by tiles: (tokens, rows).
 func tiledProduct(_ kernels: FormatKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
     var y = [Float](repeating: .nan, count: tokens * rows)
     let tile = UnsafeMutableRawPointer.allocate(byteCount: tileRows * a.k * 4 + 64, alignment: 64)
     defer { tile.deallocate() }
     var meta = [Float](repeating: .nan, count: max(1, a.k / 32) * tileRows * 4)
-    var products = [Float](repeating: .nan, count: tokens * tileRows)
+    let padded = (tokens + panelTokens - 1) / panelTokens * panelTokens
+    var products = [Float](repeating: .nan, count: padded * tileRows)
+    let panels = a.panels
     w.withUnsafeBytes { w in
         let rowBytes = w.count / rows
         for first in stride(from: 0, to: rows, by: tileRows) {
             let some = min(tileRows, rows - first)
             kernels.unpack(w.baseAddress! + first * rowBytes, rowBytes, some, a.k, tile, &meta)
-            kernels.gemm(tile, meta, a.k, a.q, a.k, a.ds, a.k / 16, a.x, a.k, tokens, &products)
+            kernels.gemm(tile, meta, a.k, panels.q, panels.scales, a.x, a.k, tokens, &products)
             for t in 0..<tokens { for r in 0..<some { y[t * rows + first + r] = products[t * tileRows + r] } }
         }
     }

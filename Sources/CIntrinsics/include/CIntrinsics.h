@@ -11,7 +11,6 @@
 #define MARTLET_AVX2 static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 
 MARTLET_AVX2 __m256i martlet_join128(__m128i low, __m128i high) { return _mm256_set_m128i(high, low); }
-MARTLET_AVX2 __m128i martlet_high128(__m256i a) { return _mm256_extracti128_si256(a, 1); }
 MARTLET_AVX2 __m128 martlet_high128_ps(__m256 a) { return _mm256_extractf128_ps(a, 1); }
 /// The low halves of a and b side by side.
 MARTLET_AVX2 __m256i martlet_low_halves(__m256i a, __m256i b) { return _mm256_permute2x128_si256(a, b, 0x20); }
@@ -19,6 +18,23 @@ MARTLET_AVX2 __m256i martlet_low_halves(__m256i a, __m256i b) { return _mm256_pe
 MARTLET_AVX2 __m256i martlet_high_halves(__m256i a, __m256i b) { return _mm256_permute2x128_si256(a, b, 0x31); }
 /// Eight floats narrowed to halves, to the nearest even.
 MARTLET_AVX2 __m128i martlet_to_half(__m256 a) { return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT); }
+
+#define MARTLET_AVX512 \
+    static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
+
+/// Two runs of 32 bytes side by side.
+MARTLET_AVX512 __m512i martlet_pair256(const void *low, const void *high) {
+    return _mm512_inserti64x4(
+        _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)low)), _mm256_loadu_si256((const __m256i *)high), 1);
+}
+MARTLET_AVX512 __m128i martlet_low128(__m512i a) { return _mm512_castsi512_si128(a); }
+MARTLET_AVX512 __m256i martlet_low256(__m512i a) { return _mm512_castsi512_si256(a); }
+/// Sums of four products of unsigned and signed bytes, added to each lane of `sum`.
+MARTLET_AVX512 __m256i martlet_dot256(__m256i sum, __m256i a, __m256i b) { return _mm256_dpbusd_epi32(sum, a, b); }
+/// a, with `value` or-ed into the bytes whose bit of `mask` is set (the others are or-ed with zero).
+MARTLET_AVX512 __m512i martlet_or_where(__m512i a, uint64_t mask, __m512i value) {
+    return _mm512_or_si512(a, _mm512_maskz_mov_epi8(mask, value));
+}
 
 /// Asks for the line at `address`; never faults.
 static inline __attribute__((always_inline)) void martlet_prefetch(const void *address) {
@@ -37,6 +53,17 @@ MARTLET_NEON uint16x8_t martlet_narrow(float32x4_t low, float32x4_t high) {
     return vreinterpretq_u16_f16(vcvt_high_f16_f32(vcvt_f16_f32(low), high));
 }
 
+/// Four halves widened.
+MARTLET_NEON float32x4_t martlet_widen_half4(uint16x4_t a) { return vcvt_f32_f16(vreinterpret_f16_u16(a)); }
+/// The upper halves of four words.
+MARTLET_NEON uint16x4_t martlet_high_words(uint32x4_t a) { return vshrn_n_u32(a, 16); }
+
+/// Four unsigned bytes widened.
+MARTLET_NEON int32x4_t martlet_widen_bytes4(uint32_t bytes) {
+    uint16x8_t words = vmovl_u8(vcreate_u8(bytes));
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
+}
+
 MARTLET_NEON uint8x16_t martlet_high_nibbles(uint8x16_t a) { return vshrq_n_u8(a, 4); }
 /// Lane `i` of a in all lanes. `i` must be a constant after inlining; dup takes it as an immediate.
 #define MARTLET_DUP(i) \
@@ -44,6 +71,14 @@ MARTLET_NEON uint8x16_t martlet_high_nibbles(uint8x16_t a) { return vshrq_n_u8(a
 MARTLET_DUP(0) MARTLET_DUP(1) MARTLET_DUP(2) MARTLET_DUP(3) MARTLET_DUP(4) MARTLET_DUP(5) MARTLET_DUP(6) MARTLET_DUP(7)
 MARTLET_DUP(8) MARTLET_DUP(9) MARTLET_DUP(10) MARTLET_DUP(11)
 MARTLET_DUP(12) MARTLET_DUP(13) MARTLET_DUP(14) MARTLET_DUP(15)
+
+#define MARTLET_DOTPROD static inline __attribute__((always_inline, target("dotprod")))
+/// Adds to each lane of `sum` four products of `a`'s lane with the bytes of lane `i` of `b`.
+#define MARTLET_DOT_LANE(i) \
+    MARTLET_DOTPROD int32x4_t martlet_dot_lane##i(int32x4_t sum, int8x16_t a, int8x16_t b) { \
+        return vdotq_laneq_s32(sum, a, b, i); \
+    }
+MARTLET_DOT_LANE(0) MARTLET_DOT_LANE(1) MARTLET_DOT_LANE(2) MARTLET_DOT_LANE(3)
 
 /// Asks for the line at `address`; never faults.
 MARTLET_NEON void martlet_prefetch(const void *address) { __builtin_prefetch(address); }

@@ -1,0 +1,138 @@
+#if arch(arm64)
+import CIntrinsics
+import KernelsARM
+import QuantBlocks
+
+// Prefill with dot products: a tile of quads times the panels of the batch, eight rows and four tokens at a time.
+//
+// An instruction takes four neighbouring weights of four rows and one token's four activations, a lane of the panel's
+// vector: no activation is ever copied. Eight sums and eight results stay in registers with the two vectors of weights.
+
+/// Eight rows' sums for one token.
+private struct Pair {
+    var low = int32x4_t.zero
+    var high = int32x4_t.zero
+}
+
+/// Eight rows' sums for the four tokens of a panel.
+private struct Sums {
+    var (a, b, c, d) = (Pair(), Pair(), Pair(), Pair())
+
+    @inline(__always)  // the inner loop
+    mutating func add(_ low: int8x16_t, _ high: int8x16_t, _ values: int8x16_t) {
+        a.low = martlet_dot_lane0(a.low, low, values)
+        a.high = martlet_dot_lane0(a.high, high, values)
+        b.low = martlet_dot_lane1(b.low, low, values)
+        b.high = martlet_dot_lane1(b.high, high, values)
+        c.low = martlet_dot_lane2(c.low, low, values)
+        c.high = martlet_dot_lane2(c.high, high, values)
+        d.low = martlet_dot_lane3(d.low, low, values)
+        d.high = martlet_dot_lane3(d.high, high, values)
+    }
+}
+
+/// Eight rows' results for one token.
+private struct Results {
+    var low = float32x4_t.zero
+    var high = float32x4_t.zero
+
+    @inline(__always)  // once a group
+    mutating func add(_ sums: Pair, _ scaleLow: float32x4_t, _ scaleHigh: float32x4_t, _ d: Float) {
+        low = low.addingProduct(vcvtq_f32_s32(sums.low), scaleLow * d)
+        high = high.addingProduct(vcvtq_f32_s32(sums.high), scaleHigh * d)
+    }
+
+    @inline(__always)
+    mutating func addMinima(_ minimaLow: float32x4_t, _ minimaHigh: float32x4_t, _ s: Float) {
+        low = low.addingProduct(minimaLow, s)
+        high = high.addingProduct(minimaHigh, s)
+    }
+
+    @inline(__always)
+    func store(_ y: UnsafeMutablePointer<Float>) {
+        storeFloats4(low, y)
+        storeFloats4(high, y + 4)
+    }
+}
+
+/// How a tile's weights are multiplied.
+private struct Kind {
+    var hasMinima = false
+    /// Scales per 16 weights instead of per 32.
+    var hasHalves = false
+}
+
+@inline(__always)  // specialised by each entry below
+private func gemm(
+    _ kind: Kind, _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
+) {
+    let groups = k / 32
+    for half in 0..<2 {
+        for panel in 0..<((tokens &+ 3) / 4) {
+            let values = q + panel &* k &* 4
+            let scales = ds + panel &* groups &* panelScales
+            var (y0, y1, y2, y3) = (Results(), Results(), Results(), Results())
+            for g in 0..<groups {
+                let (weights, bytes) = (tile + (g &* 512 &+ half &* 32), values + g &* 128)
+                let rows = meta + (g &* 32 &+ half &* 8)
+                let ds = loadFloats4(scales + g &* panelScales)
+                var sums = Sums()
+                @inline(__always) func finish(_ scales: UnsafePointer<Float>) {
+                    let (low, high) = (loadFloats4(scales), loadFloats4(scales + 4))
+                    y0.add(sums.a, low, high, ds[0])
+                    y1.add(sums.b, low, high, ds[1])
+                    y2.add(sums.c, low, high, ds[2])
+                    y3.add(sums.d, low, high, ds[3])
+                }
+                for j in 0..<8 {
+                    if kind.hasHalves, j == 4 {
+                        finish(rows)
+                        sums = Sums()
+                    }
+                    sums.add(
+                        loadBytes(weights + j &* 64), loadBytes(weights + (j &* 64 &+ 16)), loadBytes(bytes + j &* 16))
+                }
+                finish(kind.hasHalves ? rows + 16 : rows)
+                if kind.hasMinima {
+                    let s = loadFloats4(scales + (g &* panelScales &+ 4))
+                    let (low, high) = (loadFloats4(rows + 16), loadFloats4(rows + 20))
+                    y0.addMinima(low, high, s[0])
+                    y1.addMinima(low, high, s[1])
+                    y2.addMinima(low, high, s[2])
+                    y3.addMinima(low, high, s[3])
+                }
+            }
+            let to = y + (panel &* 64 &+ half &* 8)
+            y0.store(to)
+            y1.store(to + 16)
+            y2.store(to + 32)
+            y3.store(to + 48)
+        }
+    }
+}
+
+/// Weights with a scale per 32.
+@inline(never)  // entry of a tier
+public func dotprodGemmScaled(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights with a scale and a minimum per 32.
+@inline(never)  // entry of a tier
+public func dotprodGemmMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(hasMinima: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights with a scale per 16.
+@inline(never)  // entry of a tier
+public func dotprodGemmHalves(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(hasHalves: true), tile, meta, k, q, ds, tokens, y) }
+#endif
