@@ -48,6 +48,10 @@ aarch64: ## the binary for ARM boards, cross-compiled: .build/sdk/aarch64-unknow
 test-aarch64: model ## kernel and inference tests under qemu, as the CPUs of four boards
 	boards/sdk/test.sh
 
+.PHONY: budgets
+budgets: build model aarch64 ## compares instructions, sizes and allocations with Tests/Budgets
+	scripts/check-budgets x86-64 aarch64
+
 .PHONY: format
 format: ## formats the sources
 	$(SWIFT) format format --in-place --recursive Sources Tests Package.swift

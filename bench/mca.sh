@@ -14,8 +14,8 @@
 #
 # The loop: of those with no other inside, the one with the most multiply-accumulates. The last column is the cycles
 # for 32 weights of a row times one token, a block of most formats: cycles x 32 / MACs.
-# LLVM knows the A53 well. For the A72, and up to LLVM 18 at least the A76 too, it takes its table of the A57, which
-# has two vector pipes as they have; newer ones schedule the A76's twin by name: CPUS=neoverse-n1.
+# LLVM has a table of its own for the A53. For the A72 and, in LLVM 14 and 19, the A76 it takes the A57's, which has
+# two vector pipes as they have; from 19 at the latest it knows the A76's twin: LLVM=-19 CPUS=neoverse-n1.
 set -euo pipefail
 
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
