@@ -73,9 +73,9 @@ import Testing
     }
 
     @Test func aReaderThatLeavesEndsUsQuietly() throws {
-        let child = try Child([
-            "sh", "-c", "yes | \(try builtProgram("martlet")) classify --model \(model) --labels a,b | head -n 1",
-        ])
+        let line = "\(try builtProgram("martlet")) classify --model \(model) --labels a,b | head -n 1"
+        let child = try Child(
+            ["bash", "-o", "pipefail", "-c", line], input: Array(String(repeating: "event\n", count: 200).utf8))
         #expect(child.wait(seconds: 30) == 0)
         #expect(child.errors.isEmpty && child.output.count(where: \.isNewline) == 1)
     }
