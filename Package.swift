@@ -47,7 +47,9 @@ let package = Package(
             swiftSettings: tier("+avx2", "+fma", "+f16c")),
         .target(
             name: "Kernels",
-            dependencies: ["KernelsGeneric", "KernelsVector", "KernelsNEON", "KernelsAVX2", "QuantBlocks", "Linux", "CLinux"]),
+            dependencies: [
+                "KernelsGeneric", "KernelsVector", "KernelsNEON", "KernelsAVX2", "QuantBlocks", "Linux", "CLinux",
+            ]),
         // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Tokenizers", dependencies: ["GGUF"], swiftSettings: [.unsafeFlags(["-O"])]),
@@ -101,6 +103,7 @@ let package = Package(
         .testTarget(name: "HealthTests", dependencies: ["Health", "Linux"]),
         .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),
+        .testTarget(name: "CommandTests", dependencies: ["martlet", "TestModels", "TestSupport"]),
         .testTarget(name: "DemoTests", dependencies: ["martlet", "Daemon", "JSON", "Linux", "TestSupport"]),
     ],
     cxxLanguageStandard: .cxx20
