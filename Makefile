@@ -9,6 +9,8 @@ RELEASE     = -c release --static-swift-stdlib
 # Further words for `martlet demo` and `swift test`, e.g. make demo DEMO="--events 10".
 DEMO       ?=
 TEST       ?=
+# SwiftPM keeps what it once read from the manifest until the environment changes: else --version would go stale.
+export MARTLET_COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
 # Where `make install` puts things. DESTDIR is for packagers; BOARD picks a memory drop-in, e.g. BOARD=pi-zero-2w.
 PREFIX     ?= /usr/local
 DESTDIR    ?=
@@ -47,6 +49,10 @@ aarch64: ## the binary for ARM boards, cross-compiled: .build/sdk/aarch64-unknow
 .PHONY: test-aarch64
 test-aarch64: model ## kernel and inference tests under qemu, as the CPUs of four boards
 	boards/sdk/test.sh
+
+.PHONY: budgets
+budgets: build model aarch64 ## compares instructions, sizes and allocations with Tests/Budgets
+	scripts/check-budgets x86-64 aarch64
 
 .PHONY: format
 format: ## formats the sources

@@ -14,14 +14,8 @@
 # One JSON line per measurement on stdout, a summary line last.
 set -euo pipefail
 
-here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-rounds=${ROUNDS:-5} count=${COUNT:-200} threads=${THREADS:-2} context=${CONTEXT:-2048}
-qos=${QOS:-0} in_flight=${IN_FLIGHT:-0} parallel=${PARALLEL:-1}
-events=${EVENTS:-$here/events.txt}
-labels=${LABELS:-routine,unusual,emergency,maintenance,unknown}
+rounds=${ROUNDS:-5} count=${COUNT:-200} qos=${QOS:-0} in_flight=${IN_FLIGHT:-0} parallel=${PARALLEL:-1}
 read -ra sides <<<"${SIDES:-peer martlet}"
-python=${PYTHON:-python3}
-: "${MODEL:?a GGUF file}"
 for side in "${sides[@]}"; do
     case $side in
         peer)    : "${LLAMA_SERVER:?path of llama-server}" ;;
@@ -30,28 +24,9 @@ for side in "${sides[@]}"; do
     esac
 done
 
-work=$(mktemp -d)
-started=()
-# Ends what this script started, by process id, and waits for it.
-end() {
-    local pid
-    for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "$@"; do wait "$pid" 2>/dev/null || true; done
-}
-trap 'end "${started[@]}"; rm -rf "$work"' EXIT
-
-free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-broker=127.0.0.1:$(free_port)
-cat >"$work/mosquitto.conf" <<END
-listener ${broker##*:} 127.0.0.1
-allow_anonymous true
-persistence false
-max_queued_messages 0
-set_tcp_nodelay true
-END
-mosquitto -c "$work/mosquitto.conf" >"$work/mosquitto.log" 2>&1 &
-started+=($!)
+# shellcheck source=bench/common.sh
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/common.sh"
+start_broker
 
 # Waits until the machine has been idle for a second, at most a minute: others'
 # work would hit the sides unequally.
@@ -66,11 +41,7 @@ quiet() {
     echo "compare: the machine is busy with other work; the figures will show it" >&2
 }
 
-# measure TOPIC RESULT [--pid PID]…
-measure() {
-    "$python" "$here/events_per_second.py" --broker "$broker" --events "$events" \
-        --topic "$1" --result "$2" --count "$count" --qos "$qos" --in-flight "$in_flight" "${@:3}"
-}
+sending=(--count "$count" --qos "$qos" --in-flight "$in_flight")
 
 peer() {
     local port server bridge report
@@ -87,35 +58,15 @@ peer() {
         --subscribe bench/peer/event --publish bench/peer/result \
         --labels "$labels" --parallel "$parallel" >"$work/bridge.log" 2>&1 &
     bridge=$!; started+=("$bridge")
-    report=$(measure bench/peer/event bench/peer/result --pid "$server") || { tail -3 "$work"/{llama-server,bridge}.log >&2; return 1; }
+    report=$(measure bench/peer/event bench/peer/result "${sending[@]}" --pid "$server") || { tail -3 "$work"/{llama-server,bridge}.log >&2; return 1; }
     end "$bridge" "$server"
     printf '%s\n' "$report"
 }
 
 martlet() {
     local daemon report
-    mkdir -p "$work/state"
-    cat >"$work/martlet.toml" <<-END
-	[device]
-	id = "bench"
-	[broker]
-	url = "mqtt://$broker"
-	[[model]]
-	name = "model"
-	path = "$(readlink -f "$MODEL")"
-	context = $context
-	threads = $threads
-	[[task]]
-	name = "events"
-	kind = "classify"
-	model = "model"
-	subscribe = ["bench/martlet/event"]
-	labels = ["${labels//,/\", \"}"]
-	END
-    # The state directory as systemd would name it: no spool from another run.
-    STATE_DIRECTORY=$work/state "$MARTLET" run --config "$work/martlet.toml" >"$work/martlet.log" 2>&1 &
-    daemon=$!; started+=("$daemon")
-    report=$(measure bench/martlet/event martlet/bench/task/events/result --pid "$daemon") || { tail -5 "$work/martlet.log" >&2; return 1; }
+    start_martlet
+    report=$(measure bench/martlet/event martlet/bench/task/events/result "${sending[@]}" --pid "$daemon") || { tail -5 "$work/martlet.log" >&2; return 1; }
     end "$daemon"
     rm -rf "$work/state"
     printf '%s\n' "$report"

@@ -49,6 +49,22 @@ public final class GGUFFile: Sendable {
             }
         }
         tensorIndex = index
+        try refusePart()
+    }
+
+    /// One part of a model that llama.cpp's gguf-split cut is valid, but the others' tensors are missing.
+    private func refusePart() throws(GGUFError) {
+        guard let parts = integer("split.count"), parts > 1 else { return }
+        // The file counts from 0, its name from 1.
+        let part = integer("split.no").map { "part \($0 &+ 1) of \(parts)" } ?? "one of the \(parts) parts"
+        throw GGUFError(
+            unsupported: path, "it is \(part) of a split model, which is not read yet",
+            "Join the parts: llama-gguf-split --merge NAME-00001-of-\(padded(parts)).gguf NAME.gguf")
+    }
+
+    /// As gguf-split names its parts.
+    private func padded(_ parts: Int) -> String {
+        String(repeating: "0", count: max(0, 5 - String(parts).count)) + String(parts)
     }
 
     /// The tensor of that name, for example `blk.0.attn_q.weight`, or nil.

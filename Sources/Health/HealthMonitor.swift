@@ -46,7 +46,7 @@ public struct HealthMonitor: Sendable {
     }
 
     /// Shorter than this and one tick of 10 ms more or less would decide the percentage.
-    private static let shortestInterval: UInt64 = 200_000_000
+    public static let shortestInterval: UInt64 = 200_000_000
 
     /// - Parameter performanceCPU: the CPU whose clock is reported; nil: the first performance core in `tree`.
     public init(tree: FileTree = .machine, options: Options = Options(), performanceCPU: Int? = nil) {

@@ -12,12 +12,14 @@ public final class MappedFile: @unchecked Sendable {
 
     /// Maps `path`. Throws `SystemError` when it cannot be opened, is not a regular file, or cannot be mapped.
     public init(path: String) throws(SystemError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without O_NONBLOCK a pipe would wait here for a writer, for ever.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw SystemError("open", path) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw SystemError("stat", path) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw SystemError("map", path, code: EISDIR) }
+        let kind = status.st_mode & S_IFMT
+        guard kind == S_IFREG else { throw SystemError("map", path, code: kind == S_IFDIR ? EISDIR : ENOTSUP) }
         self.path = path
         let count = Int(status.st_size)
         guard count > 0 else {

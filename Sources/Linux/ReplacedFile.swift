@@ -2,9 +2,13 @@ import Glibc
 
 /// A file written beside its final path and moved there when complete, so that a reader never sees half of it.
 ///
+/// What is no regular file itself is never moved over, but written as it is: a pipe, a device, and a link too,
+/// because `/dev/stdout` is one, whatever stands behind it.
+///
 /// Ownership: not Sendable; one writer owns it. When it goes away before `commit`, the part is removed.
 public final class ReplacedFile {
     public let path: String
+    /// Where the bytes go: the part, or `path` itself when that cannot be replaced.
     private let part: String
     private var descriptor: Int32
     /// Collects small writes; flash likes large ones.
@@ -17,7 +21,9 @@ public final class ReplacedFile {
     /// Begins writing. Throws `SystemError` when the folder cannot be written.
     public init(path: String) throws(SystemError) {
         self.path = path
-        part = "\(path).\(getpid()).part"
+        var status = stat()
+        let isSpecial = lstat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+        part = isSpecial ? path : "\(path).\(getpid()).part"
         descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw SystemError("create", path) }
         buffer.reserveCapacity(Self.bufferSize)
@@ -26,8 +32,10 @@ public final class ReplacedFile {
     deinit {
         guard descriptor >= 0 else { return }
         close(descriptor)
-        unlink(part)
+        if isReplacing { unlink(part) }
     }
+
+    private var isReplacing: Bool { part != path }
 
     public func append(_ bytes: some Collection<UInt8>) throws(SystemError) {
         // Pieces of the buffer's size, so that a large tensor passes through without growing it.
@@ -44,14 +52,19 @@ public final class ReplacedFile {
     /// Makes the file durable and moves it to its path, replacing what was there.
     public func commit() throws(SystemError) {
         try flush()
-        guard fsync(descriptor) == 0 else { throw SystemError("write", path) }
-        guard close(descriptor) == 0 else { throw SystemError("write", path) }
+        guard !isReplacing || fsync(descriptor) == 0 else { throw SystemError("write", path) }
+        let closed = close(descriptor)
         descriptor = -1
-        guard rename(part, path) == 0 else {
-            let error = SystemError("replace", path)
-            unlink(part)
-            throw error
-        }
+        guard closed == 0 else { throw failed("write") }
+        guard isReplacing else { return }
+        guard rename(part, path) == 0 else { throw failed("replace") }
+    }
+
+    /// The error of a call that came too late for `deinit` to clean up.
+    private func failed(_ operation: String) -> SystemError {
+        let error = SystemError(operation, path)
+        if isReplacing { unlink(part) }
+        return error
     }
 
     private func flush() throws(SystemError) {

@@ -12,14 +12,15 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "The model, a GGUF file.") var model: String
     @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
     @Option(help: "Tokens of the prompt.") var prompt = 256
-    @Option(help: "Tokens to generate.") var generate = 64
+    @Option(help: "Tokens to generate behind it; 0 measures the prompt alone.") var generate = 64
     @Option(name: .customLong("repeat"), help: "Runs to take the median of, after a warm-up.") var runs = 5
+    @Flag(inversion: .prefixedNo, help: "A run that is not counted, before the others.") var warmUp = true
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
-        guard (1...65536).contains(prompt), (1...65536).contains(generate), (1...1000).contains(runs) else {
-            throw ValidationError("--prompt, --generate and --repeat take a number from 1")
-        }
+        guard (1...65536).contains(prompt) else { throw ValidationError("--prompt takes 1 to 65536") }
+        guard (0...65536).contains(generate) else { throw ValidationError("--generate takes 0 to 65536") }
+        guard (1...1000).contains(runs) else { throw ValidationError("--repeat takes 1 to 1000") }
         guard (0...64).contains(threads) else { throw ValidationError("--threads takes 0 to 64") }
     }
 
@@ -27,10 +28,11 @@ struct BenchCommand: ParsableCommand {
         let model = try Model(path: model)
         let session = try Session(model: model, context: prompt + generate, threads: threads)
         let tokens = (0..<prompt).map { Int32($0 * 37 % model.vocabularyCount) }
-        let bar = ProgressBar("bench", total: runs + 1)
+        let uncounted = warmUp ? 1 : 0
+        let bar = ProgressBar("bench", total: uncounted + runs)
         var prefill: [Double] = []
         var decode: [Double] = []
-        for run in 0...runs {
+        for run in 0..<uncounted + runs {
             session.truncate(to: 0)
             let start = monotonicNanoseconds()
             try session.evaluate(tokens)
@@ -42,17 +44,18 @@ struct BenchCommand: ParsableCommand {
                 next = largest(session.logits())
             }
             let end = monotonicNanoseconds()
-            if run > 0 {
+            if run >= uncounted {
                 prefill.append(Double(prompt) * 1e9 / Double(middle - start))
-                decode.append(Double(generate) * 1e9 / Double(end - begun))
+                decode.append(Double(generate) * 1e9 / Double(max(1, end - begun)))
             }
             bar.show(run + 1)
         }
         bar.finish()
         let bandwidth = session.measureBandwidth()
         let result = Result(
-            prefill: median(prefill), decode: median(decode), threads: session.threads, tier: model.tier.rawValue,
-            bytesPerToken: model.bytesPerToken, bandwidth: bandwidth, memory: ProcessMemory.own())
+            prefill: median(prefill), decode: generate > 0 ? median(decode) : nil, threads: session.threads,
+            tier: model.tier.rawValue, bytesPerToken: model.bytesPerToken, bandwidth: bandwidth,
+            memory: ProcessMemory.own())
         writeOutput(json ? result.line : result.table)
     }
 
@@ -71,24 +74,25 @@ struct BenchCommand: ParsableCommand {
 
     private struct Result {
         let prefill: Double
-        let decode: Double
+        /// Nil where no token was generated.
+        let decode: Double?
         let threads: Int
         let tier: String
         let bytesPerToken: Int
         let bandwidth: Double
         let memory: ProcessMemory
 
-        var share: Double { bandwidth > 0 ? decode * Double(bytesPerToken) / bandwidth : 0 }
+        var share: Double? { decode.map { bandwidth > 0 ? $0 * Double(bytesPerToken) / bandwidth : 0 } }
 
         var line: String {
             JSONWriter.line {
                 $0.member("prefill_tps", prefill, decimals: 2)
-                $0.member("decode_tps", decode, decimals: 2)
+                if let decode { $0.member("decode_tps", decode, decimals: 2) }
                 $0.member("threads", threads)
                 $0.member("tier", tier)
                 $0.member("bytes_per_token", bytesPerToken)
                 $0.member("bandwidth_gbps", bandwidth / 1e9, decimals: 2)
-                $0.member("bandwidth_share", share, decimals: 3)
+                if let share { $0.member("bandwidth_share", share, decimals: 3) }
                 if let anonymous = memory.anonymous { $0.member("anonymous_mb", megabytes(anonymous), decimals: 1) }
                 if let file = memory.file { $0.member("file_mb", megabytes(file), decimals: 1) }
             }
@@ -98,12 +102,14 @@ struct BenchCommand: ParsableCommand {
             let memoryRow = [("anonymous", memory.anonymous), ("file", memory.file)].compactMap { name, bytes in
                 bytes.map { "\(Rounded(megabytes($0), 1)) MB \(name)" }
             }
+            let decodeRow = decode.map { "\(Rounded($0, 1)) tokens/s" } ?? "not measured"
+            let shareText = share.map { ", \(Rounded($0 * 100, 0))% reached in decode" } ?? ""
             return """
                 prefill    \(Rounded(prefill, 1)) tokens/s
-                decode     \(Rounded(decode, 1)) tokens/s
+                decode     \(decodeRow)
                 tier       \(tier), \(threads) threads
                 weights    \(Rounded(megabytes(bytesPerToken), 1)) MB a token
-                bandwidth  \(Rounded(bandwidth / 1e9, 1)) GB/s measured, \(Rounded(share * 100, 0))% reached in decode
+                bandwidth  \(Rounded(bandwidth / 1e9, 1)) GB/s measured\(shareText)
                 memory     \(memoryRow.joined(separator: ", "))
 
                 """

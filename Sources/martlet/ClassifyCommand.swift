@@ -15,14 +15,19 @@ struct ClassifyCommand: ParsableCommand {
     @Argument(help: "The text; without it, one event a line on stdin.") var text: [String] = []
 
     func validate() throws {
-        guard labels.split(separator: ",").count >= 2 else {
+        let names = names
+        guard names.count >= 2 else {
             throw ValidationError("--labels takes two labels or more, separated by commas")
+        }
+        guard !names.contains(""), Set(names).count == names.count else {
+            throw ValidationError("--labels takes labels that are not empty and all different")
         }
     }
 
+    private var names: [String] { labels.split(separator: ",").map { trim(String($0)) } }
+
     func run() throws {
-        let labels = labels.split(separator: ",").map { trim(String($0)) }
-        let classifier = try Classifier(SharedSession(try options.open()), labels: labels)
+        let classifier = try Classifier(SharedSession(try options.open()), labels: names)
         if !text.isEmpty { return try classify(text.joined(separator: " "), classifier) }
         while let line = readLine() {
             if !trim(line).isEmpty { try classify(line, classifier) }

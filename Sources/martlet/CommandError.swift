@@ -59,10 +59,13 @@ func writeError(_ line: String) { write(line + "\n", to: 2) }
 
 /// Writes text to stdout. When nobody reads any more there is nothing left to do, so the process ends.
 func writeOutput(_ text: String) {
-    if !write(text, to: 1) { exit(0) }
+    if write(text, to: 1) { return }
+    if errno == EPIPE { exit(0) }
+    writeError("martlet: error: \(SystemError("write", "the output")). Check where stdout goes, and free space")
+    exit(ExitStatus.cannotCreate.rawValue)
 }
 
-/// Writes all of `text`; false when the other end is gone.
+/// Writes all of `text`; false, and `errno`, when that is not possible.
 @discardableResult
 private func write(_ text: String, to descriptor: Int32) -> Bool {
     var bytes = Array(text.utf8)[...]
@@ -77,14 +80,18 @@ private func write(_ text: String, to descriptor: Int32) -> Bool {
     return true
 }
 
-/// All bytes of a descriptor up to `limit`; nil when there are more.
-func readAll(_ descriptor: Int32, limit: Int) -> [UInt8]? {
+/// All bytes of a descriptor up to `limit`; nil when there are more. `name` is for the error.
+private func readAll(_ descriptor: Int32, _ name: String, limit: Int) throws(SystemError) -> [UInt8]? {
     var bytes: [UInt8] = []
     while true {
+        var failure: SystemError?
         let chunk = [UInt8](unsafeUninitializedCapacity: 65536) { buffer, count in
-            count = max(0, read(descriptor, buffer.baseAddress, buffer.count))
+            let got = read(descriptor, buffer.baseAddress, buffer.count)
+            if got < 0 { failure = SystemError("read", name) }
+            count = max(0, got)
         }
-        if chunk.isEmpty { return bytes }
+        if let failure, failure.code != EINTR { throw failure }
+        if chunk.isEmpty, failure == nil { return bytes }
         bytes += chunk
         if bytes.count > limit { return nil }
     }
@@ -92,18 +99,28 @@ func readAll(_ descriptor: Int32, limit: Int) -> [UInt8]? {
 
 /// The bytes of a file or pipe, or of stdin for nil or `-`. Throws when it cannot be read or is larger than `limit`.
 func input(_ path: String?, limit: Int = 256 << 20) throws -> [UInt8] {
-    var descriptor: Int32 = 0
-    let name = path.flatMap { $0 == "-" ? nil : $0 }
-    if let name {
-        descriptor = open(name, O_RDONLY | O_CLOEXEC)
+    let file = path.flatMap { $0 == "-" ? nil : $0 }
+    let name = file ?? "stdin"
+    do {
+        let descriptor = file.map { open($0, O_RDONLY | O_CLOEXEC) } ?? 0
         guard descriptor >= 0 else { throw SystemError("open", name) }
+        defer { if descriptor > 0 { close(descriptor) } }
+        if let bytes = try readAll(descriptor, name, limit: limit) { return bytes }
+    } catch let error as SystemError {
+        throw CommandError(error.isNotFound ? .notFound : .data, "\(error). Check the path and its rights")
     }
-    defer { if descriptor > 0 { close(descriptor) } }
-    guard let bytes = readAll(descriptor, limit: limit) else {
-        throw CommandError(
-            .data, "cannot read \(name ?? "stdin"): it is larger than \(limit >> 20) MiB. Give less at a time")
+    throw CommandError(.data, "cannot read \(name): it is larger than \(limit >> 20) MiB. Give less at a time")
+}
+
+/// Writes a file whole: what was at `path` is replaced when `write` has returned, and stays when it throws.
+func creating(_ path: String, write: (ReplacedFile) throws -> Void) throws {
+    do {
+        let file = try ReplacedFile(path: path)
+        try write(file)
+        try file.commit()
+    } catch let error as SystemError {
+        throw CommandError(.cannotCreate, "\(error.description). Check the folder, its rights and free space")
     }
-    return bytes
 }
 
 /// A progress bar on stderr; draws nothing unless that is a terminal.

@@ -20,9 +20,7 @@ final class DemoDaemon {
         }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         do {
-            let file = try OutputFile(path: folder + "/martlet.toml")
-            Array(configuration.utf8).withUnsafeBytes { file.write($0) }
-            try file.close()
+            try creating(folder + "/martlet.toml") { try $0.append(Array(configuration.utf8)) }
             process = try Self.spawn(folder)
         } catch {
             Self.remove(folder)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CBuildInfo
+import CLinux
 import Glibc
 import Kernels
 
@@ -46,12 +47,24 @@ enum Main {
     static func main() {
         // A reader that closes its end (`| head`) must end us quietly, not by a signal in the middle of a line.
         signal(SIGPIPE, SIG_IGN)
+        explainLostPages()
         do {
             var command = try Martlet.parseAsRoot()
             try command.run()
         } catch {
             leave(error)
         }
+    }
+
+    /// Weights are mapped, so a model file that becomes shorter while we compute is a SIGBUS: it must not be a riddle.
+    private static func explainLostPages() {
+        let line: StaticString = """
+            martlet: error: a model file lost bytes while in use: it was truncated or overwritten, or the disk \
+            fails. Put the file back and start again
+
+            """
+        // A string literal lives as long as the program.
+        line.withUTF8Buffer { martlet_explain_lost_pages($0.baseAddress, ExitStatus.data.rawValue) }
     }
 
     private static func leave(_ error: any Error) -> Never {

@@ -78,9 +78,18 @@ struct ModelCommand: ParsableCommand {
             let model = try Model(path: file)
             let context = min(max(ids.count, 1), model.config.contextLength)
             let session = try Session(model: model, context: context, threads: threads)
-            let output = try OutputFile(path: out)
-            try session.evaluate(ids) { _, logits in output.write(UnsafeRawBufferPointer(logits)) }
-            try output.close()
+            try creating(out) { output in
+                var failure: SystemError?
+                try session.evaluate(ids) { _, logits in
+                    guard failure == nil else { return }
+                    do throws(SystemError) {
+                        try output.append(UnsafeRawBufferPointer(logits))
+                    } catch {
+                        failure = error
+                    }
+                }
+                if let failure { throw failure }
+            }
         }
     }
 
@@ -175,60 +184,5 @@ extension JSONWriter {
         var writer = JSONWriter()
         writer.object(body)
         return writer.text + "\n"
-    }
-}
-
-/// A file that is written from the start; what was there is replaced only when all went well.
-final class OutputFile {
-    private let path: String
-    private let temporary: String
-    private var descriptor: Int32
-    private var failure: SystemError?
-
-    init(path: String) throws {
-        self.path = path
-        temporary = path + ".martlet-\(getpid())"
-        // /dev/stdout and pipes cannot be renamed over.
-        var status = stat()
-        let special = stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
-        descriptor = open(special ? path : temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        isSpecial = special
-        guard descriptor >= 0 else {
-            let error = SystemError("create", path)
-            throw CommandError(.cannotCreate, "\(error.description). Check the folder, its rights and free space")
-        }
-    }
-
-    private let isSpecial: Bool
-
-    deinit {
-        if descriptor >= 0 {
-            Glibc.close(descriptor)
-            if !isSpecial { unlink(temporary) }
-        }
-    }
-
-    /// Writes or remembers why it could not; `close` tells.
-    func write(_ bytes: UnsafeRawBufferPointer) {
-        var rest = bytes[...]
-        while failure == nil, !rest.isEmpty {
-            let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-            if written < 0 {
-                if errno != EINTR { failure = SystemError("write", path) }
-            } else {
-                rest = rest.dropFirst(written)
-            }
-        }
-    }
-
-    func close() throws {
-        let closed = Glibc.close(descriptor)
-        if closed != 0, failure == nil { failure = SystemError("write", path) }
-        descriptor = -1
-        if failure == nil, !isSpecial, rename(temporary, path) != 0 { failure = SystemError("create", path) }
-        if let failure {
-            if !isSpecial { unlink(temporary) }
-            throw CommandError(.cannotCreate, "\(failure.description). Check the folder, its rights and free space")
-        }
     }
 }

@@ -158,7 +158,7 @@ let minimal = """
                 "m.toml:3: [broker] has no url. Add url = \"mqtt://localhost:1883\"",
                 "m.toml:4: unknown key urll in [broker]. Did you mean url?",
                 "m.toml:6: the model /missing.gguf cannot be read. "
-                    + "Check the path, or fetch it with martlet model pull",
+                    + "Check the path and its rights; `make model` fetches the default model",
                 "m.toml:9: kind \"clasify\" is unknown. Did you mean classify?",
                 "m.toml:11: queue must be a whole number, not a string. Write queue = 1",
             ])
@@ -222,6 +222,11 @@ let minimal = """
     func refusesAWrongLine(_ old: String, _ new: String, _ expected: String) {
         let found = problems(minimal.replacing(old, with: new))
         #expect(found.contains { $0.contains(expected) }, "\(found)")
+    }
+
+    @Test func aListOfAnotherKindIsOneMistake() {
+        let found = problems(minimal.replacing("[\"yes\", \"no\"]", with: "[1, 2]"))
+        #expect(found.count == 1 && found[0].contains("labels must hold strings only, not an integer"), "\(found)")
     }
 
     @Test func windowEveryAndOnExcludeOneAnother() {

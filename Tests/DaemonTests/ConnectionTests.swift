@@ -1,5 +1,8 @@
+import Glibc
 import JSON
+import Linux
 import Spool
+import TestSupport
 import Testing
 import Transport
 
@@ -13,7 +16,7 @@ import Transport
         #expect(info["tier"] == .string("fake") && info["tasks"]?.array?.count == 2)
         #expect(info["models"]?.text == #"[{"name":"m","architecture":"fake","parameters":1,"bytes":2}]"#)
         harness.daemon.sampleHealth()
-        let health = try JSONValue(parsing: try #require(harness.broker.retained["martlet/pi/health"]).payload)
+        let health = try harness.health
         #expect(
             health.object?.map(\.key).filter { $0 != "uptime_s" }
                 == ["device", "time", "state", "cpu", "memory", "disk", "mqtt", "engine"])
@@ -24,6 +27,41 @@ import Transport
         try wait { harness.broker.retained["martlet/pi/status"]?.text == "online" }
         harness.stop()
         #expect(harness.broker.retained["martlet/pi/status"]?.text == "offline")
+    }
+
+    @Test func theFirstHealthReportHasRates() throws {
+        let folder = try TemporaryFolder()
+        mkdir(folder.path("proc"), 0o700)
+        try folder.write("cpu  100 0 0 300 0 0 0 0 0 0\n", to: "proc/stat")
+        let harness = try Harness(tree: FileTree(root: folder.root), start: false)
+        // What a board takes to load its model.
+        harness.clock.advance(.milliseconds(400))
+        try folder.write("cpu  130 0 0 310 0 0 0 0 0 0\n", to: "proc/stat")
+        try harness.daemon.start()
+        #expect(harness.messages("martlet/pi/health").count == 1)
+        #expect(try harness.health["cpu"]?["usage_percent"]?.double == 75)
+    }
+
+    @Test func aHealthReportTooEarlyForRatesIsMadeAgain() throws {
+        let harness = try Harness()
+        #expect(harness.messages("martlet/pi/health").count == 1)
+        #expect(try harness.health["cpu"]?["usage_percent"] == nil)
+        for _ in 1...3 {
+            harness.clock.advance(.seconds(5))
+            harness.daemon.sampleHealth()
+        }
+        #expect(harness.messages("martlet/pi/health").count == 2)
+    }
+
+    @Test func aRetainedRequestIsRefusedAtEveryConnection() throws {
+        let harness = try Harness(start: false)
+        harness.broker.publish(
+            MQTTMessage(topic: "martlet/pi/request/generate", text: "{\"prompt\":\"again\"}", retain: true))
+        try harness.daemon.start()
+        try wait { harness.messages("martlet/pi/response/generate").count == 1 }
+        let reply = try JSONValue(parsing: harness.messages("martlet/pi/response/generate")[0].payload)
+        #expect(reply["status"] == .string("error") && reply["error"]?.string?.contains("retained") == true)
+        #expect(try harness.request("generate", "{\"prompt\":\"once\"}")["status"] == .string("ok"))
     }
 
     @Test func resultsWaitForTheBrokerAndKeepTheirOrder() throws {

@@ -113,7 +113,7 @@ final class Harness: Sendable {
 
     init(
         _ tasks: String = Harness.tasks, limits: String = "", broker: InMemoryBroker = InMemoryBroker(),
-        spool: Spool? = nil, start: Bool = true, reload: (@Sendable () -> String)? = nil,
+        spool: Spool? = nil, tree: FileTree = .machine, start: Bool = true, reload: (@Sendable () -> String)? = nil,
         makeRunner: TaskRunnerFactory? = nil
     ) throws {
         @Sendable func whole(_ tasks: String) -> String {
@@ -142,6 +142,7 @@ final class Harness: Sendable {
             },
             logger: Logger(label: "test") { _ in SilentLog() })
         parts.time = clock.source
+        parts.tree = tree
         if let reload {
             parts.loadConfiguration = { () throws(ConfigurationError) in
                 try Configuration.parse(Array(whole(reload()).utf8), file: "m.toml", context: testContext)
@@ -165,6 +166,11 @@ final class Harness: Sendable {
     /// Everything heard on a topic so far.
     func messages(_ topic: String) -> [MQTTMessage] {
         heard.all.filter { topicMatches(filter: topic, topic: $0.topic) }
+    }
+
+    /// The report the broker keeps.
+    var health: JSONValue {
+        get throws { try JSONValue(parsing: try #require(broker.retained["martlet/pi/health"]).payload) }
     }
 
     func results(_ task: String) throws -> [JSONValue] {

@@ -51,7 +51,8 @@ import Transport
         let running = try Running(broker, spool: .inMemory())
         let ear = try broker.subscriber("martlet/#", ["-v", "-q", "1"])
         try wait { running.daemon.parts.transport.isConnected }
-        try broker.publish("door/front", "an unusual visitor", ["-q", "1"])
+        // Retained: being connected is not yet being subscribed.
+        try broker.publish("door/front", "an unusual visitor", ["-q", "1", "-r"])
         try wait { !Self.lines(ear, containing: "task/door/result {").isEmpty }
         let line = try #require(Self.lines(ear, containing: "task/door/result {").first)
         let result = try JSONValue(parsing: String(line.drop { $0 != "{" }))

@@ -47,6 +47,11 @@ int martlet_bind_to_cpu(int cpu);
 /// Whether the calling thread may run on `cpu`.
 bool martlet_may_run_on(int cpu);
 
+/// From now on a page of a mapped file that cannot be read ends the process with `line` on stderr and `status`.
+///
+/// `line` must stay valid for ever. Such a page is behind the end of a file that became shorter, or on a failing disk.
+void martlet_explain_lost_pages(const char *line, int status);
+
 /// Names the calling thread (15 bytes at most) for top and gdb.
 static inline void martlet_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 

@@ -25,7 +25,7 @@ extension ConfigurationReader {
         if let path, !context.isReadable(path.value) {
             problems.error(
                 path.line, "the model \(path.value) cannot be read",
-                "Check the path, or fetch it with martlet model pull")
+                "Check the path and its rights; `make model` fetches the default model")
         }
         let name = identifier(table, "name") ?? Self.stem(path?.value ?? "model")
         var sha256 = table.string("sha256")?.value.lowercased()
@@ -42,7 +42,7 @@ extension ConfigurationReader {
             problems.error(first.line, "this build cannot use LoRA adapters yet", "Leave lora out")
         }
         table.finish(hints: [
-            "file": "Did you mean path?", "url": "Did you mean path? Fetch models with martlet model pull",
+            "file": "Did you mean path?", "url": "Did you mean path? Models are files here",
         ])
         guard let path else { return nil }
         return Configuration.ModelSection(

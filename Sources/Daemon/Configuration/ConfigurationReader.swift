@@ -79,7 +79,8 @@ extension Configuration {
             configuration = ConfigurationReader(problems: problems, context: context).read(root)
         } catch {
             problems.error(
-                error.line, "not valid TOML: \(error.message)", "Correct the syntax near column \(error.column)")
+                error.line, "not valid TOML: \(error.message)",
+                error.column > 0 ? "Correct the syntax near column \(error.column)" : "Give a TOML file")
         }
         let found = problems.sorted
         guard var configuration, !found.contains(where: { $0.severity == .error }) else {

@@ -102,14 +102,17 @@ final class TableReader {
             wrongType(key, value, expected: "a list of strings", example: example)
             return nil
         }
-        return elements.compactMap { element in
+        var strings: [Located<String>] = []
+        for element in elements {
+            // One mistake, and no conclusions from what is left of the list.
             guard case .string(let text) = element.kind else {
                 problems.error(
                     element.line, "\(key) must hold strings only, not \(element.kindName)", "Write \(key) = \(example)")
                 return nil
             }
-            return Located(value: text, line: element.line)
+            strings.append(Located(value: text, line: element.line))
         }
+        return strings
     }
 
     func duration(_ key: String, in range: ClosedRange<Duration>, example: String) -> Duration? {

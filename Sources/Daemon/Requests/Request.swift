@@ -23,16 +23,21 @@ struct Request {
         let prefix = "\(base)/request/"
         guard message.topic.hasPrefix(prefix) else { return nil }
         verb = String(message.topic.dropFirst(prefix.count))
-        // A cut payload must not be taken for a shorter request.
-        refusal =
-            message.isTruncated
-            ? RequestError("\(EventFailure.oversize(bytes: message.originalSize, limit: message.payload.count))") : nil
+        refusal = Self.refusal(message)
         let payload = Payload(message.isTruncated ? [] : message.payload)
         fields = payload.json?.object ?? JSONObject()
         plain = payload.json?.object == nil && !payload.isEmpty ? payload.described : nil
         reply = ReplyAddress(
             topic: message.responseTopic ?? "\(base)/response/\(verb)", correlationData: message.correlationData,
             transaction: fields["transaction"], isRequest: true)
+    }
+
+    private static func refusal(_ message: MQTTMessage) -> RequestError? {
+        // The broker hands it out again at every connection, and nobody waits for the answer.
+        if message.retain { return RequestError("the request is retained. Send it without retain, and clear this one") }
+        // A cut payload must not be taken for a shorter request.
+        guard message.isTruncated else { return nil }
+        return RequestError("\(EventFailure.oversize(bytes: message.originalSize, limit: message.payload.count))")
     }
 
     /// The text to work on: `text`, or `payload` read as an event would be, or the whole message.

@@ -15,6 +15,8 @@ final class HealthPublisher: Sendable {
         var budget: Budget?
         var published: UInt64?
         var publishedState: DeviceState?
+        /// When the counters were looked at first.
+        let begun: UInt64
     }
 
     private let state: Mutex<State>
@@ -28,7 +30,11 @@ final class HealthPublisher: Sendable {
         monitor: HealthMonitor, device: String, time: TimeSource, mqtt: @escaping @Sendable () -> MQTTHealth,
         engine: @escaping @Sendable (Budget.Level) -> EngineHealth, spoolBytes: @escaping @Sendable () -> Int?
     ) {
-        state = Mutex(State(monitor: monitor))
+        // Rates need two looks at the counters: with this one the first report has them, if loading took its time.
+        var monitor = monitor
+        let now = time.monotonic()
+        _ = monitor.sample(at: now)
+        state = Mutex(State(monitor: monitor, begun: now))
         self.time = time
         self.device = device
         self.mqtt = mqtt
@@ -65,7 +71,8 @@ final class HealthPublisher: Sendable {
             guard isConnected != nil, isDue || state.publishedState != state.condition.state else {
                 return Sample(budget: step.budget, report: nil)
             }
-            state.published = now
+            // A report too early for rates is made again by the next sample.
+            state.published = now < state.begun + HealthMonitor.shortestInterval ? nil : now
             state.publishedState = state.condition.state
             let report = HealthReport(
                 device: device, time: time.wall().description, readings: readings, state: state.condition.state,

@@ -99,10 +99,11 @@ public enum Program {
         for part in folder.split(separator: "/") {
             made += "/\(part)"
             guard mkdir(made, 0o700) != 0, errno != EEXIST else { continue }
+            let error = SystemError("make the folder", made)
             // A parent that cannot be made but exists, as on a read-only root, is no failure.
             if access(made, F_OK) == 0 { continue }
             throw DaemonError(
-                "\(SystemError("make the folder", made)). Set STATE_DIRECTORY to one that martlet may write to",
+                "\(error). Set STATE_DIRECTORY to one that martlet may write to",
                 exitStatus: 73)
         }
         return folder
