@@ -59,7 +59,7 @@ public struct Limits: Sendable, Equatable {
 
     public init(
         maxTemperatureC: Double = 78, memoryMB: Double? = 200, minimumDiskMB: Int = 128, threads: Int = 4,
-        context: Int = 2048, batch: Int = 128
+        context: Int = 2048, batch: Int = 256
     ) {
         self.maxTemperatureC = maxTemperatureC
         self.memoryMB = memoryMB

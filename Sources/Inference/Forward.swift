@@ -159,7 +159,10 @@ extension Session {
         for t in 0..<batch.tokens {
             let cell = batch.firstCell &+ t
             let column = to + ((cell >> 3) &* cache.headLength &* 8 &+ (cell & 7))
-            for j in 0..<length { column[j &* 8] = Float16(keys[t &* length &+ j]).bitPattern }
+            // Narrowed in place, so that the scattered copies are copies only.
+            let halves = UnsafeMutableRawPointer(keys + t &* length).assumingMemoryBound(to: UInt16.self)
+            model.table.toHalf(keys + t &* length, halves, length)
+            for j in 0..<length { column[j &* 8] = halves[j] }
         }
     }
 

@@ -19,7 +19,7 @@ public struct MemoryNeed: Sendable, Equatable {
 
 extension Model {
     /// What running this model with `context` tokens takes on this machine.
-    public func memoryNeed(context: Int, batch: Int = 128, threads: Int = 4, tree: FileTree = .machine) -> MemoryNeed {
+    public func memoryNeed(context: Int, batch: Int = 256, threads: Int = 4, tree: FileTree = .machine) -> MemoryNeed {
         let padded = (config.headLength + 7) / 8 * 8
         let cells = (context + 7) / 8 * 8
         let perToken = 2 * config.embeddingLength + 2 * config.headCount * config.headLength + config.feedForwardLength

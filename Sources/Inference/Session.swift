@@ -53,7 +53,7 @@ public final class Session {
     ///   - context: cells; at most what the model was trained for.
     ///   - threads: members of the pool, the calling thread included; 0 means one per performance core.
     ///   - batch: tokens computed together; more reuse each weight oftener and take more scratch.
-    public init(model: Model, context: Int, threads: Int = 0, batch: Int = 128) throws(InferenceError) {
+    public init(model: Model, context: Int, threads: Int = 0, batch: Int = 256) throws(InferenceError) {
         guard context >= 1, context <= min(model.config.contextLength, Self.largestContext) else {
             throw InferenceError(
                 "a context of \(context) is outside 1…\(min(model.config.contextLength, Self.largestContext)), "

@@ -14,9 +14,23 @@ typealias I256 = SIMD4<Int64>
 typealias F256 = SIMD8<Float>
 typealias Words = SIMD32<UInt16>
 
-/// Bytes ahead of a row that are asked for; see the AVX2 tier.
+/// Bytes ahead of the rows in work that are asked for: they are too short for the hardware to see a stream, but
+/// they follow each other, so all that is read is one.
 @inline(__always)  // a constant
-private var prefetchDistance: Int { 4096 }
+var prefetchDistance: Int { 4096 }
+
+/// Asks for the first bytes of a product, all at once.
+@inline(__always)  // once a product
+func prefetchStart(_ w: UnsafeRawPointer) {
+    for line in 0..<(prefetchDistance / 64) { martlet_prefetch(w + line &* 64) }
+}
+
+/// Asks for as many bytes ahead as a step over four rows reads.
+@inline(__always)  // once a step
+func prefetchStep(_ rows: UnsafeRawPointer, _ step: Int, bytes: Int) {
+    let at = rows + (step &* bytes &+ prefetchDistance)
+    for line in 0..<((bytes &+ 63) / 64) { martlet_prefetch(at + line &* 64) }
+}
 
 /// A format of blocks of 32 nibbles, perhaps with fifth bits.
 private protocol NibbleBlocks {
@@ -145,7 +159,6 @@ private struct RowSum {
     mutating func addFour<Format: NibbleBlocks>(
         _: Format.Type, _ block: UnsafeRawPointer, _ places: Places, _ values: FourGroups
     ) {
-        martlet_prefetch(block + prefetchDistance)
         let (first, second) = (load512(block), load512(block + (Format.bytes &* 4 &- 64)))
         @inline(__always) func pick(_ words: Words) -> I512 {
             _mm512_permutex2var_epi16(first, unsafeBitCast(words, to: I512.self), second)
@@ -207,6 +220,7 @@ private func gemv<Format: NibbleBlocks>(
     let groups = k / 32
     let fours = groups / 4
     let places = Places(Format.self)
+    prefetchStart(w)
     var r = 0
     while r < rows {
         // Missing rows repeat the last one: no second loop for them.
@@ -218,6 +232,7 @@ private func gemv<Format: NibbleBlocks>(
         for f in 0..<fours {
             let values = FourGroups(Format.self, q + f &* 128, ds + f &* 8)
             let offset = f &* 4 &* Format.bytes
+            prefetchStep(at, f, bytes: 16 &* Format.bytes)
             s0.addFour(Format.self, at + offset, places, values)
             s1.addFour(Format.self, at1 + offset, places, values)
             s2.addFour(Format.self, at2 + offset, places, values)

@@ -13,7 +13,6 @@ private func bias(_ values: I512) -> I512 {
 /// Two blocks of one row, added to `sum`.
 @inline(__always)  // the inner loop
 private func add(_ sum: F512, _ block: UnsafeRawPointer, _ values: I512, _ start: I512, _ ds: SIMD4<Float>) -> F512 {
-    martlet_prefetch(block + 4096)
     let stored = martlet_pair256(block + BlockQ8_0.qs, block + (BlockQ8_0.bytes &+ BlockQ8_0.qs))
     let weights = _mm512_xor_si512(stored, _mm512_set1_epi8(-128))
     let products = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(start, weights, values))
@@ -32,6 +31,7 @@ public func avx512GemvQ8_0(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) {
     let groups = k / 32
+    prefetchStart(w)
     var r = 0
     while r < rows {
         let at = w + r &* rowBytes
@@ -45,6 +45,7 @@ public func avx512GemvQ8_0(
             let from = ds + pair &* 4
             let scales = SIMD4(from[0], from[2], 0, 0)
             let offset = pair &* 2 &* BlockQ8_0.bytes
+            prefetchStep(at, pair, bytes: 8 &* BlockQ8_0.bytes)
             s0 = add(s0, at + offset, values, start, scales)
             s1 = add(s1, at1 + offset, values, start, scales)
             s2 = add(s2, at2 + offset, values, start, scales)

@@ -4,6 +4,35 @@ import CIntrinsics
 /// Eight floats in one register.
 typealias F8 = SIMD8<Float>
 
+/// Four floats of which each will be repeated: here an operand of the instruction that uses it.
+typealias Four = UnsafePointer<Float>
+
+@inline(__always)  // nothing yet
+func four(_ address: UnsafePointer<Float>) -> Four { address }
+
+// Arithmetic by intrinsics: LLVM takes Swift's operators on eight floats apart in longer expressions.
+@inline(__always)  // one instruction each, as the next
+func fma(_ a: F8, _ b: F8, _ c: F8) -> F8 { _mm256_fmadd_ps(a, b, c) }
+
+@inline(__always)
+func sum(_ a: F8, _ b: F8) -> F8 { _mm256_add_ps(a, b) }
+
+@inline(__always)
+func difference(_ a: F8, _ b: F8) -> F8 { _mm256_sub_ps(a, b) }
+
+@inline(__always)
+func product(_ a: F8, _ b: F8) -> F8 { _mm256_mul_ps(a, b) }
+
+@inline(__always)
+func quotient(_ a: F8, _ b: F8) -> F8 { _mm256_div_ps(a, b) }
+
+/// a · 2^n, with n in the low bits of `exponent`.
+@inline(__always)  // two instructions
+func raised(_ a: F8, _ exponent: F8) -> F8 {
+    let shifted = _mm256_slli_epi32(_mm256_castps_si256(exponent), 23)
+    return _mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_castps_si256(a)))
+}
+
 @inline(__always)  // once a row
 func sum(_ a: F8) -> Float {
     let four = _mm256_castps256_ps128(a) + martlet_high128_ps(a)

@@ -6,19 +6,17 @@
 // cells are computed together: a token's state must be the same in every batch. A difference in the last bit flips
 // roundings to 8 bits in the next product, and thirty layers make 0.1 in the logits of it.
 #if arch(x86_64) || arch(arm64)
-@inline(__always)  // one instruction, or two of half the width
-func fma(_ a: F8, _ b: F8, _ c: F8) -> F8 { c.addingProduct(a, b) }
-
 /// e^x within 2 ulp for x in −87…88; smaller x give 1e−38, larger ones e^88.
 ///
 /// Cephes' expf: x = n ln 2 + r, a polynomial in r, then n is added to the exponent.
 @inline(__always)  // the body of softmax and SwiGLU
 private func exponential(_ x: F8) -> F8 {
+    // Intrinsics throughout: LLVM takes Swift's operators on eight floats apart and makes four times the instructions.
     let x = pointwiseMin(pointwiseMax(x, F8(repeating: -87.3)), F8(repeating: 88))
     // 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits of the mantissa.
     let magic = F8(repeating: 12_582_912)
     let shifted = fma(x, F8(repeating: 1.442_695_04), magic)
-    let n = shifted - magic
+    let n = difference(shifted, magic)
     var r = fma(n, F8(repeating: -0.693_359_375), x)
     r = fma(n, F8(repeating: 2.121_944_4e-4), r)
     var p = fma(F8(repeating: 1.987_569_15e-4), r, F8(repeating: 1.398_199_95e-3))
@@ -26,9 +24,8 @@ private func exponential(_ x: F8) -> F8 {
     p = fma(p, r, F8(repeating: 4.166_579_6e-2))
     p = fma(p, r, F8(repeating: 1.666_666_55e-1))
     p = fma(p, r, F8(repeating: 0.5))
-    p = fma(p * r, r, r) + F8(repeating: 1)
-    let exponent = unsafeBitCast(shifted, to: SIMD8<UInt32>.self) &<< 23
-    return unsafeBitCast(exponent &+ unsafeBitCast(p, to: SIMD8<UInt32>.self), to: F8.self)
+    p = fma(p, product(r, r), r)
+    return raised(fma(p, F8(repeating: 1), F8(repeating: 1)), shifted)
 }
 
 /// y = w · x / rms(x) over `count` floats.
@@ -52,7 +49,7 @@ public func vectorRMSNorm(
     let scale = 1 / (total / Float(count) + epsilon).squareRoot()
     j = 0
     while j &+ 8 <= count {
-        storeFloats(loadFloats(x + j) * F8(repeating: scale) * loadFloats(w + j), y + j)
+        storeFloats(product(product(loadFloats(x + j), F8(repeating: scale)), loadFloats(w + j)), y + j)
         j &+= 8
     }
     while j < count {
@@ -71,7 +68,7 @@ private func partial(_ address: UnsafePointer<Float>, _ count: Int, _ filler: Fl
 
 @inline(__always)
 private func silu(_ gate: F8, _ up: F8) -> F8 {
-    gate / (F8(repeating: 1) + exponential(F8.zero - gate)) * up
+    product(quotient(gate, sum(F8(repeating: 1), exponential(difference(F8.zero, gate)))), up)
 }
 
 /// y = silu(gate) · up over `count` floats.
@@ -116,13 +113,13 @@ public func vectorSoftmax(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     var (even, odd) = (SIMD4<Double>.zero, SIMD4<Double>.zero)
     j = 0
     while j &+ 8 <= count {
-        let e = exponential(loadFloats(x + j) - shift)
+        let e = exponential(difference(loadFloats(x + j), shift))
         even += widened(e.lowHalf)
         odd += widened(e.highHalf)
         storeFloats(e, x + j)
         j &+= 8
     }
-    let last = exponential(partial(x + j, count &- j, 0) - shift)
+    let last = exponential(difference(partial(x + j, count &- j, 0), shift))
     for i in 0..<(count &- j) {
         x[j &+ i] = last[i]
         even[0] += Double(last[i])
@@ -131,7 +128,7 @@ public func vectorSoftmax(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     let scale = Float(1 / ((totals[0] + totals[2]) + (totals[1] + totals[3])))
     j = 0
     while j &+ 8 <= count {
-        storeFloats(loadFloats(x + j) * F8(repeating: scale), x + j)
+        storeFloats(product(loadFloats(x + j), F8(repeating: scale)), x + j)
         j &+= 8
     }
     while j < count {
@@ -155,17 +152,29 @@ public func vectorAttentionScores(
             let (q2, q3) = (query + (r &+ 2) &* dimension, query + (r &+ 3) &* dimension)
             var (s0, s1, s2, s3) = (F8.zero, F8.zero, F8.zero, F8.zero)
             var (o0, o1, o2, o3) = (F8.zero, F8.zero, F8.zero, F8.zero)
-            for j in stride(from: 0, to: dimension, by: 2) {
-                let even = loadHalves(block + j &* 8)
-                s0 = fma(even, F8(repeating: q0[j]), s0)
-                s1 = fma(even, F8(repeating: q1[j]), s1)
-                s2 = fma(even, F8(repeating: q2[j]), s2)
-                s3 = fma(even, F8(repeating: q3[j]), s3)
-                let odd = loadHalves(block + (j &* 8 &+ 8))
-                o0 = fma(odd, F8(repeating: q0[j &+ 1]), o0)
-                o1 = fma(odd, F8(repeating: q1[j &+ 1]), o1)
-                o2 = fma(odd, F8(repeating: q2[j &+ 1]), o2)
-                o3 = fma(odd, F8(repeating: q3[j &+ 1]), o3)
+            for step in 0..<(dimension / 4) {
+                let j = step &* 4
+                let (f0, f1, f2, f3) = (four(q0 + j), four(q1 + j), four(q2 + j), four(q3 + j))
+                let k0 = loadHalves(block + (j &* 8 &+ 0))
+                s0 = fma(k0, F8(repeating: f0[0]), s0)
+                s1 = fma(k0, F8(repeating: f1[0]), s1)
+                s2 = fma(k0, F8(repeating: f2[0]), s2)
+                s3 = fma(k0, F8(repeating: f3[0]), s3)
+                let k1 = loadHalves(block + (j &* 8 &+ 8))
+                o0 = fma(k1, F8(repeating: f0[1]), o0)
+                o1 = fma(k1, F8(repeating: f1[1]), o1)
+                o2 = fma(k1, F8(repeating: f2[1]), o2)
+                o3 = fma(k1, F8(repeating: f3[1]), o3)
+                let k2 = loadHalves(block + (j &* 8 &+ 16))
+                s0 = fma(k2, F8(repeating: f0[2]), s0)
+                s1 = fma(k2, F8(repeating: f1[2]), s1)
+                s2 = fma(k2, F8(repeating: f2[2]), s2)
+                s3 = fma(k2, F8(repeating: f3[2]), s3)
+                let k3 = loadHalves(block + (j &* 8 &+ 24))
+                o0 = fma(k3, F8(repeating: f0[3]), o0)
+                o1 = fma(k3, F8(repeating: f1[3]), o1)
+                o2 = fma(k3, F8(repeating: f2[3]), o2)
+                o3 = fma(k3, F8(repeating: f3[3]), o3)
             }
             storeFloats(s0 + o0, to + r &* scoreStride)
             storeFloats(s1 + o1, to + (r &+ 1) &* scoreStride)
@@ -199,25 +208,46 @@ public func vectorAttentionValues(
             var (s0, s1, s2, s3) = (F8.zero, F8.zero, F8.zero, F8.zero)
             var (o0, o1, o2, o3) = (F8.zero, F8.zero, F8.zero, F8.zero)
             var p = 0
-            while p &+ 2 <= count {
+            while p &+ 4 <= count {
                 let at = values + (p &* dimension &+ j)
-                let (even, odd) = (loadHalves(at), loadHalves(at + dimension))
-                s0 = fma(even, F8(repeating: w0[p]), s0)
-                s1 = fma(even, F8(repeating: w1[p]), s1)
-                s2 = fma(even, F8(repeating: w2[p]), s2)
-                s3 = fma(even, F8(repeating: w3[p]), s3)
-                o0 = fma(odd, F8(repeating: w0[p &+ 1]), o0)
-                o1 = fma(odd, F8(repeating: w1[p &+ 1]), o1)
-                o2 = fma(odd, F8(repeating: w2[p &+ 1]), o2)
-                o3 = fma(odd, F8(repeating: w3[p &+ 1]), o3)
-                p &+= 2
+                let (f0, f1, f2, f3) = (four(w0 + p), four(w1 + p), four(w2 + p), four(w3 + p))
+                let v0 = loadHalves(at)
+                s0 = fma(v0, F8(repeating: f0[0]), s0)
+                s1 = fma(v0, F8(repeating: f1[0]), s1)
+                s2 = fma(v0, F8(repeating: f2[0]), s2)
+                s3 = fma(v0, F8(repeating: f3[0]), s3)
+                let v1 = loadHalves(at + dimension)
+                o0 = fma(v1, F8(repeating: f0[1]), o0)
+                o1 = fma(v1, F8(repeating: f1[1]), o1)
+                o2 = fma(v1, F8(repeating: f2[1]), o2)
+                o3 = fma(v1, F8(repeating: f3[1]), o3)
+                let v2 = loadHalves(at + 2 &* dimension)
+                s0 = fma(v2, F8(repeating: f0[2]), s0)
+                s1 = fma(v2, F8(repeating: f1[2]), s1)
+                s2 = fma(v2, F8(repeating: f2[2]), s2)
+                s3 = fma(v2, F8(repeating: f3[2]), s3)
+                let v3 = loadHalves(at + 3 &* dimension)
+                o0 = fma(v3, F8(repeating: f0[3]), o0)
+                o1 = fma(v3, F8(repeating: f1[3]), o1)
+                o2 = fma(v3, F8(repeating: f2[3]), o2)
+                o3 = fma(v3, F8(repeating: f3[3]), o3)
+                p &+= 4
             }
-            if p < count {
-                let even = loadHalves(values + (p &* dimension &+ j))
-                s0 = fma(even, F8(repeating: w0[p]), s0)
-                s1 = fma(even, F8(repeating: w1[p]), s1)
-                s2 = fma(even, F8(repeating: w2[p]), s2)
-                s3 = fma(even, F8(repeating: w3[p]), s3)
+            // Even cells to one sum and odd ones to the other, as above.
+            while p < count {
+                let v = loadHalves(values + (p &* dimension &+ j))
+                if p & 1 == 0 {
+                    s0 = fma(v, F8(repeating: w0[p]), s0)
+                    s1 = fma(v, F8(repeating: w1[p]), s1)
+                    s2 = fma(v, F8(repeating: w2[p]), s2)
+                    s3 = fma(v, F8(repeating: w3[p]), s3)
+                } else {
+                    o0 = fma(v, F8(repeating: w0[p]), o0)
+                    o1 = fma(v, F8(repeating: w1[p]), o1)
+                    o2 = fma(v, F8(repeating: w2[p]), o2)
+                    o3 = fma(v, F8(repeating: w3[p]), o3)
+                }
+                p &+= 1
             }
             storeFloats(s0 + o0, out + (r &* dimension &+ j))
             storeFloats(s1 + o1, out + ((r &+ 1) &* dimension &+ j))

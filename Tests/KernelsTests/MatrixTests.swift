@@ -11,8 +11,8 @@ private let floatOrderTolerance: Float = 3e-5
 
 @Suite struct MatrixTests {
     /// Sizes around every unrolling: rows by four, eight and sixteen, tokens by four and eight.
-    static let rows = [1, 3, 4, 5, 8, 9, 16, 17, 33]
-    static let tokens = [1, 2, 3, 4, 5, 7, 8, 12, 13]
+    static let rows = [1, 3, 4, 8, 17, 33]
+    static let tokens = [1, 2, 3, 5, 8, 13]
 
     @Test(arguments: blockFixtures)
     func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {

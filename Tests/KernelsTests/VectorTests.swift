@@ -1,4 +1,5 @@
 import Kernels
+import QuantBlocks
 import Testing
 
 private let lengths = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 576]
@@ -20,6 +21,23 @@ private let lengths = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 576]
                 Self.oracle.quantize(x, count, &expectedQ, &expected)
                 #expect(q == expectedQ)
                 #expect(relativeError(ds, expected) < 1e-6)
+            }
+        }
+    }
+
+    /// A panel holds what four single quantisations hold, interleaved, and the biases of its halves.
+    @Test(arguments: [KernelTier.generic] + fasterTiers)
+    func quantizesPanelsAsSingleTokens(tier: KernelTier) {
+        var random = Seeded(state: 12)
+        for tokens in 1...panelTokens {
+            for count in [32, 96, 576] {
+                let a = TestActivations(tokens: tokens, k: count, &random)
+                var q = [Int8](repeating: 0, count: panelTokens * count)
+                var scales = [Float](repeating: 0, count: panelScales * count / 32)
+                KernelTable(tier: tier).quantizePanel(a.x, count, tokens, count, &q, &scales)
+                let expected = a.panels
+                #expect(q == expected.q)
+                #expect(scales.map(\.bitPattern) == expected.scales.map(\.bitPattern))
             }
         }
     }

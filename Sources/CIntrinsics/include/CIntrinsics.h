@@ -53,6 +53,11 @@ MARTLET_NEON uint16x8_t martlet_narrow(float32x4_t low, float32x4_t high) {
     return vreinterpretq_u16_f16(vcvt_high_f16_f32(vcvt_f16_f32(low), high));
 }
 
+/// a · 2^n, with n in the low bits of `exponent`.
+MARTLET_NEON float32x4_t martlet_raise(float32x4_t a, float32x4_t exponent) {
+    int32x4_t shifted = vshlq_n_s32(vreinterpretq_s32_f32(exponent), 23);
+    return vreinterpretq_f32_s32(vaddq_s32(shifted, vreinterpretq_s32_f32(a)));
+}
 /// Four halves widened.
 MARTLET_NEON float32x4_t martlet_widen_half4(uint16x4_t a) { return vcvt_f32_f16(vreinterpret_f16_u16(a)); }
 /// The upper halves of four words.
