@@ -236,7 +236,7 @@ extension Session {
 
     /// Rows a thread takes at once: about eight pieces a thread, in whole tiles.
     private func bandRows(_ rows: Int) -> Int {
-        let even = rows / (pool.count &* 8)
+        let even = rows / (pool.active &* 8)
         return max(tileRows, (even &+ tileRows &- 1) / tileRows &* tileRows)
     }
 

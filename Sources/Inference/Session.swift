@@ -43,6 +43,8 @@ public final class Session {
     /// Which token of the last pass `logits()` belongs to.
     private var lastToken = 0
     private var visible: [Bool] = []
+    private var batchLimit: Int
+    private var contextLimit: Int
 
     /// The context nobody needs more of; a cap so that sizes stay far from overflow.
     public static let largestContext = 1 << 20
@@ -66,6 +68,8 @@ public final class Session {
         cache = try KVCache(model.config, context: context)
         state = RunState(model, context: context, batch: max(1, min(batch, context, 1024)), threads: members)
         pool = WorkerPool(count: members)
+        batchLimit = state.batch
+        contextLimit = context
         let config = model.config
         let half = config.ropeDimensionCount / 2
         let factors = model.weights.ropeFreqs
@@ -75,8 +79,23 @@ public final class Session {
         }
     }
 
-    /// Threads that compute.
-    public var threads: Int { pool.count }
+    /// Threads that compute: 1 to what the session was made with. Set it between two calls.
+    public var threads: Int {
+        get { pool.active }
+        set { pool.active = newValue }
+    }
+
+    /// Tokens of a prompt computed together: 1 to `batch`, which trees may always use.
+    public var promptBatch: Int {
+        get { batchLimit }
+        set { batchLimit = max(1, min(newValue, state.batch)) }
+    }
+
+    /// Cells that may be used, for when memory is short: 1 to `context`. Cells in use beyond it stay.
+    public var usableContext: Int {
+        get { contextLimit }
+        set { contextLimit = max(1, min(newValue, context)) }
+    }
 
     /// Forgets all cells from `count` on.
     public func truncate(to count: Int) { self.count = max(0, min(count, self.count)) }
@@ -95,7 +114,7 @@ public final class Session {
         try check(tokens)
         var done = 0
         while done < tokens.count {
-            let some = min(state.batch, tokens.count - done)
+            let some = min(batchLimit, tokens.count - done)
             embed(tokens[done..<done + some])
             for t in 0..<some { setRotation(t, position: count + t) }
             run(Batch(tokens: some, firstCell: count, visible: nil))
@@ -222,6 +241,11 @@ public final class Session {
             throw InferenceError(
                 "\(count + tokens.count) tokens do not fit a context of \(context). Shorten the input or raise `context`."
             )
+        }
+        guard tokens.count <= contextLimit - count else {
+            throw InferenceError(
+                "\(count + tokens.count) tokens do not fit the \(contextLimit) that memory allows now. Shorten the input, "
+                    + "or try again when the board has memory to spare.")
         }
         if let stranger = tokens.first(where: { $0 < 0 || Int($0) >= model.vocabularyCount }) {
             throw InferenceError(

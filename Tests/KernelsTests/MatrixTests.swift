@@ -3,8 +3,9 @@ import QuantBlocks
 import Testing
 
 /// Same integers, other order of float additions: up to 48 groups (k = 1,536) are summed, each addition within half a
-/// unit in the last place (6e-8) of a partial sum that can exceed the result. The largest seen is 3.04e-6.
-private let orderTolerance: Float = 6e-6
+/// unit in the last place (6e-8) of a partial sum that can exceed the result. Tiers that take unsigned weights and
+/// subtract what they are too large by (16 for Q5_0) have the largest partial sums. The largest error seen is 6.4e-6.
+private let orderTolerance: Float = 1.2e-5
 
 /// The same where the terms are floats themselves: a lone sum of 576 can cancel to a fraction of its terms.
 private let floatOrderTolerance: Float = 3e-5

@@ -68,6 +68,30 @@ import Testing
         #expect(board.sums.allSatisfy { $0 == 0 })
     }
 
+    /// Members come and go between runs, also while they spin or sleep, and never run a generation not meant for them.
+    @Test func membersComeAndGo() async throws {
+        let board = Board(4)
+        var expected = [0, 0, 0, 0]
+        for round in 0..<400 {
+            let active = [4, 1, 3, 2, 4, 4, 2][round % 7]
+            board.pool.active = active
+            #expect(board.pool.active == active)
+            run(board) { member, raw in
+                let board = Unmanaged<Board>.fromOpaque(raw).takeUnretainedValue()
+                board.pool.barrier()
+                board.seen.withUnsafeMutableBufferPointer { $0[member] += 1 }
+                board.pool.barrier()
+            }
+            for member in 0..<active { expected[member] += 1 }
+            #expect(board.seen == expected)
+            if round % 50 == 49 { try await Task.sleep(for: .milliseconds(10)) }
+        }
+        board.pool.active = 99
+        #expect(board.pool.active == 4)
+        board.pool.active = 0
+        #expect(board.pool.active == 1)
+    }
+
     /// An idle pool sleeps: it must wake again after the spinning is long over.
     @Test func sleepersWake() async throws {
         let board = Board(3)

@@ -72,6 +72,15 @@ final class ModelRunner: TaskRunner {
         }
     }
 
+    /// Threads, batch and context follow the governor; a session never gets more than its configuration gave it.
+    func apply(_ budget: Budget) {
+        for session in loaded.values.map(\.shared.session) {
+            if session.threads != budget.threads { session.threads = budget.threads }
+            session.promptBatch = budget.batch
+            session.usableContext = budget.context
+        }
+    }
+
     var threads: Int { loaded.values.map(\.shared.session.threads).max() ?? 0 }
 
     var tier: String { order.first.flatMap { loaded[$0]?.model.tier.rawValue } ?? "" }

@@ -114,6 +114,6 @@ extension Daemon {
             queue: scheduler.count, dropped: counters.dropped, expired: counters.expired,
             prefillTPS: speeds.prefill.map(rounded), decodeTPS: speeds.decode.map(rounded),
             latencyMS: latency.quantiles.map { LatencyHealth(p50: $0.p50, p95: $0.p95, p99: $0.p99) },
-            threads: engine.description.threads, governor: level.rawValue)
+            threads: min(engine.description.threads, engine.budget?.threads ?? .max), governor: level.rawValue)
     }
 }
