@@ -49,6 +49,9 @@ let package = Package(
             name: "KernelsDotProd", dependencies: ["KernelsARM", "QuantBlocks", "CIntrinsics"],
             swiftSettings: tier("+dotprod")),
         .target(
+            name: "KernelsI8MM", dependencies: ["KernelsARM", "QuantBlocks", "CIntrinsics"],
+            swiftSettings: tier("+dotprod", "+i8mm")),
+        .target(
             name: "KernelsAVX2", dependencies: ["QuantBlocks", "CIntrinsics"],
             swiftSettings: tier("+avx2", "+fma", "+f16c")),
         .target(
@@ -58,8 +61,8 @@ let package = Package(
         .target(
             name: "Kernels",
             dependencies: [
-                "KernelsGeneric", "KernelsVector", "KernelsNEON", "KernelsDotProd", "KernelsAVX2", "KernelsAVX512",
-                "QuantBlocks", "Linux", "CLinux",
+                "KernelsGeneric", "KernelsVector", "KernelsNEON", "KernelsDotProd", "KernelsI8MM", "KernelsAVX2",
+                "KernelsAVX512", "QuantBlocks", "Linux", "CLinux",
             ]),
         // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
@@ -100,7 +103,10 @@ let package = Package(
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(
             name: "DaemonTests", dependencies: ["Daemon", "JSON", "Linux", "Spool", "TestSupport", "Transport"]),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "QuantBlocks", "Linux"]),
+        // Optimised: as ARM boards under qemu they make and compare millions of numbers.
+        .testTarget(
+            name: "KernelsTests", dependencies: ["Kernels", "QuantBlocks", "Linux"],
+            swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "TestModels", dependencies: ["GGUF", "Inference", "Linux"], path: "Tests/Models"),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "Tokenizers", "TestModels"]),
         .testTarget(name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels"]),

@@ -120,6 +120,7 @@ public struct KernelTable: Sendable {
         #if arch(arm64)
         case .neon: self = .neon
         case .dotprod: self = .dotprod
+        case .i8mm: self = .i8mm
         #elseif arch(x86_64)
         case .avx2: self = .avx2
         case .avx512: self = .avx512

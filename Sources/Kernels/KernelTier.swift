@@ -12,6 +12,8 @@ public enum KernelTier: String, Sendable, CaseIterable {
     case neon
     /// ARMv8.2 with dot products: Pi 5, RK3588.
     case dotprod
+    /// ARMv8.6 with 8-bit matrix products: boards with Cortex-A710, A720 and later.
+    case i8mm
     /// x86-64 with AVX2, FMA and F16C.
     case avx2
     /// x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
@@ -23,6 +25,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
         case .generic: []
         case .neon: [.neon]
         case .dotprod: [.neon, .dotprod]
+        case .i8mm: [.neon, .dotprod, .i8mm]
         case .avx2: [.avx2]
         case .avx512: [.avx2, .avx512vnni]
         }
@@ -31,7 +34,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
     /// The tiers compiled into this binary, slowest first.
     public static var compiled: [KernelTier] {
         #if arch(arm64)
-        [.generic, .neon, .dotprod]
+        [.generic, .neon, .dotprod, .i8mm]
         #elseif arch(x86_64)
         [.generic, .avx2, .avx512]
         #else

@@ -4,10 +4,11 @@ import KernelsARM
 import QuantBlocks
 
 // Prefill, first half: sixteen rows are unpacked once into a tile that stays in the first-level cache while every
-// token of the batch is multiplied with it. Two layouts, both made with the instructions of any ARMv8.0:
+// token of the batch is multiplied with it. Three layouts, all made with the instructions of any ARMv8.0:
 //
 // - columns (k, 16 rows): a widening multiply-add takes eight rows and one activation (NEON tier);
-// - quads (k / 4, 16 rows, 4 bytes): a dot product takes four rows and four activations (DotProd tier).
+// - quads (k / 4, 16 rows, 4 bytes): a dot product takes four rows and four activations (DotProd tier);
+// - octets (k / 8, 16 rows, 8 bytes): a matrix product takes two rows and eight activations (I8MM tier).
 //
 // Weights are signed and as small as their format allows (nibbles −8…7), because 16 bits then hold more products; a
 // format with minima is shifted, so its minimum is m + 8 d. `meta` holds per group of 32 two vectors of sixteen:
@@ -146,6 +147,25 @@ private enum Quads: TileLayout {
         }
         four(a, b, c, d, to + firstRow &* 4)
         four(e, f, g, h, to + (firstRow &* 4 &+ 16))
+    }
+}
+
+private enum Octets: TileLayout {
+    @inline(__always)  // twice a group in every unpack loop
+    static func store(
+        _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t,
+        _ g: int8x16_t, _ h: int8x16_t, _ to: UnsafeMutableRawPointer, _ firstRow: Int
+    ) {
+        @inline(__always) func two(_ a: int8x16_t, _ b: int8x16_t, _ to: UnsafeMutableRawPointer) {
+            to.storeBytes(of: vtrn1q_s64(vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b)), as: int64x2_t.self)
+            (to + 128).storeBytes(
+                of: vtrn2q_s64(vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b)), as: int64x2_t.self)
+        }
+        let to = to + firstRow &* 8
+        two(a, b, to)
+        two(c, d, to + 16)
+        two(e, f, to + 32)
+        two(g, h, to + 48)
     }
 }
 
@@ -302,4 +322,67 @@ public func neonUnpackQuadsIQ4_NL(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(Tile32<RowIQ4_NL>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q4_0 blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ4_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ4_0>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q4_1 blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ4_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ4_1>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_0 blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ5_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ5_0>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_1 blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ5_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ5_1>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q8_0 blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ8_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowQ8_0>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q4_K blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ4_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ4_K.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q5_K blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ5_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ5_K.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of Q6_K blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsQ6_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(TileQ6_K.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+
+/// Unpacks up to sixteen rows of IQ4_NL blocks to octets.
+@inline(never)  // entry of a tier
+public func neonUnpackOctetsIQ4_NL(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) { unpack(Tile32<RowIQ4_NL>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
 #endif
