@@ -204,8 +204,9 @@ final class Harness: Sendable {
     struct Timeout: Error {}
 }
 
-/// Waits until something another thread does has happened.
-func wait(_ limit: Duration = .seconds(10), until isTrue: () throws -> Bool) throws {
+/// Waits until something another thread does has happened. The limit is for a busy machine and a reconnection that backs
+/// off: it passes only where something is wrong.
+func wait(_ limit: Duration = .seconds(60), until isTrue: () throws -> Bool) throws {
     let deadline = monotonicNanoseconds() + limit.nanoseconds
     while try !isTrue() {
         guard monotonicNanoseconds() < deadline else { throw Harness.Timeout() }

@@ -69,7 +69,7 @@ public struct Failure: Error, CustomStringConvertible {
 }
 
 /// Polls until `condition` holds; false when the time is over first.
-public func eventually(seconds: Double = 10, _ condition: () -> Bool) -> Bool {
+public func eventually(seconds: Double = 30, _ condition: () -> Bool) -> Bool {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while true {
         if condition() { return true }
