@@ -12,7 +12,7 @@ struct Matrix: @unchecked Sendable {
     let columns: Int
     let rowByteCount: Int
     let format: WeightFormat
-    let kernels: FormatKernels
+    let kernels: ProductKernels
 
     var byteCount: Int { rows * rowByteCount }
 }

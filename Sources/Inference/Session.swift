@@ -256,7 +256,7 @@ public final class Session {
     private func embed(_ tokens: ArraySlice<Int32>) {
         let table = model.weights.tokenEmbd
         for (t, token) in tokens.enumerated() {
-            table.kernels.dequantize(
+            table.format.dequantize(
                 table.bytes + Int(token) * table.rowByteCount, table.columns, state.x + t * table.columns)
         }
     }

@@ -10,7 +10,7 @@ struct WeightFormatScan {
     init?(_ tensor: GGUFTensor) {
         guard let format = WeightFormat(rawValue: tensor.type.rawValue) else { return nil }
         self.tensor = tensor
-        dequantize = KernelTable(tier: .generic)[format].dequantize
+        dequantize = format.dequantize
     }
 
     func allFinite() -> Bool {

@@ -1,3 +1,4 @@
+import KernelsGeneric
 import Linux
 import QuantBlocks
 
@@ -87,14 +88,30 @@ public enum WeightFormat: UInt32, Sendable, CaseIterable {
 
     /// Whether tiles hold floats (four bytes a weight) instead of bytes.
     public var hasFloatTile: Bool { !usesQuantizedActivations }
+
+    /// Rows as floats. The same on every tier: one row a token is looked up.
+    public var dequantize: DequantizeKernel {
+        switch self {
+        case .f32: genericDequantizeF32
+        case .f16: genericDequantizeF16
+        case .q4_0: genericDequantizeQ4_0
+        case .q4_1: genericDequantizeQ4_1
+        case .q5_0: genericDequantizeQ5_0
+        case .q5_1: genericDequantizeQ5_1
+        case .q8_0: genericDequantizeQ8_0
+        case .q4_K: genericDequantizeQ4_K
+        case .q5_K: genericDequantizeQ5_K
+        case .q6_K: genericDequantizeQ6_K
+        case .iq4_NL: genericDequantizeIQ4_NL
+        }
+    }
 }
 
-/// The kernels of one weight format.
-public struct FormatKernels: Sendable {
+/// A tier's products of one weight format.
+public struct ProductKernels: Sendable {
     public let gemv: GemvKernel
     public let unpack: UnpackKernel
     public let gemm: GemmKernel
-    public let dequantize: DequantizeKernel
 }
 
 /// Every kernel of one instruction-set tier, chosen once at start.
@@ -110,9 +127,9 @@ public struct KernelTable: Sendable {
     public let attentionScores: AttentionScoresKernel
     public let attentionValues: AttentionValuesKernel
     public let toHalf: ToHalfKernel
-    let formats: @Sendable (WeightFormat) -> FormatKernels
+    let products: @Sendable (WeightFormat) -> ProductKernels
 
-    public subscript(format: WeightFormat) -> FormatKernels { formats(format) }
+    public subscript(format: WeightFormat) -> ProductKernels { products(format) }
 
     /// The kernels of `tier`. The caller has checked that the processor runs it.
     public init(tier: KernelTier) {
@@ -133,7 +150,7 @@ public struct KernelTable: Sendable {
         tier: KernelTier, quantize: QuantizeKernel, quantizePanel: QuantizePanelKernel, rmsNorm: RMSNormKernel,
         swiGLU: SwiGLUKernel, softmax: SoftmaxKernel, attentionScores: AttentionScoresKernel,
         attentionValues: AttentionValuesKernel, toHalf: ToHalfKernel,
-        formats: @escaping @Sendable (WeightFormat) -> FormatKernels
+        products: @escaping @Sendable (WeightFormat) -> ProductKernels
     ) {
         self.tier = tier
         self.quantize = quantize
@@ -144,6 +161,6 @@ public struct KernelTable: Sendable {
         self.attentionScores = attentionScores
         self.attentionValues = attentionValues
         self.toHalf = toHalf
-        self.formats = formats
+        self.products = products
     }
 }

@@ -37,8 +37,8 @@ public final class WorkerPool: @unchecked Sendable {
     /// `generation` counts runs in its upper 24 bits and says in the lower 8 how many members take part, so that a
     /// member that wakes late can tell whether it was meant.
     private enum Word: Int {
-        case generation = 0, arrived = 16, phase = 32, finished = 48, stop = 64, sleepers = 80, active = 96, parking =
-            112
+        case generation = 0, arrived = 16, phase = 32, finished = 48
+        case stop = 64, sleepers = 80, active = 96, parking = 112
     }
     private static let wordCount = 128
 

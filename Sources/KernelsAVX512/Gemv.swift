@@ -19,10 +19,10 @@ typealias Words = SIMD32<UInt16>
 @inline(__always)  // a constant
 var prefetchDistance: Int { 4096 }
 
-/// Asks for the first bytes of a product, all at once.
+/// Asks for the first of the `bytes` that a product reads, all at once.
 @inline(__always)  // once a product
-func prefetchStart(_ w: UnsafeRawPointer) {
-    for line in 0..<(prefetchDistance / 64) { martlet_prefetch(w + line &* 64) }
+func prefetchStart(_ w: UnsafeRawPointer, bytes: Int) {
+    for line in 0..<(min(prefetchDistance, bytes) / 64) { martlet_prefetch(w + line &* 64) }
 }
 
 /// Asks for as many bytes ahead as a step over four rows reads.
@@ -220,7 +220,7 @@ private func gemv<Format: NibbleBlocks>(
     let groups = k / 32
     let fours = groups / 4
     let places = Places(Format.self)
-    prefetchStart(w)
+    prefetchStart(w, bytes: rows &* rowBytes)
     var r = 0
     while r < rows {
         // Missing rows repeat the last one: no second loop for them.

@@ -31,7 +31,7 @@ public func avx512GemvQ8_0(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) {
     let groups = k / 32
-    prefetchStart(w)
+    prefetchStart(w, bytes: rows &* rowBytes)
     var r = 0
     while r < rows {
         let at = w + r &* rowBytes

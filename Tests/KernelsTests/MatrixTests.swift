@@ -19,7 +19,7 @@ private let floatOrderTolerance: Float = 3e-5
     func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {
         var weights = [Float](repeating: .nan, count: fixture.weights.count)
         fixture.bytes.withUnsafeBytes {
-            KernelTable(tier: .generic)[fixture.format].dequantize($0.baseAddress!, weights.count, &weights)
+            fixture.format.dequantize($0.baseAddress!, weights.count, &weights)
         }
         #expect(relativeError(weights, fixture.weights) < 1e-6)
     }
@@ -31,11 +31,10 @@ private let floatOrderTolerance: Float = 3e-5
         let (rows, k) = (5, 512)
         let w = format.randomRows(rows, k, &random)
         let a = TestActivations(tokens: 1, k: k, &random)
-        let kernels = KernelTable(tier: .generic)[format]
         var expected: [Float] = []
         for r in 0..<rows {
             var row = [Float](repeating: 0, count: k)
-            w.withUnsafeBytes { kernels.dequantize($0.baseAddress! + r * w.count / rows, k, &row) }
+            w.withUnsafeBytes { format.dequantize($0.baseAddress! + r * w.count / rows, k, &row) }
             let values = (0..<k).map { j in
                 format.usesQuantizedActivations ? Double(a.q[j]) * Double(a.ds[j / 32 * 2]) : Double(a.x[j])
             }
@@ -61,7 +60,7 @@ private let floatOrderTolerance: Float = 3e-5
 
     private func check(
         _ tier: KernelTier, _ format: WeightFormat,
-        _ multiply: (FormatKernels, [UInt8], Int, TestActivations, Int) -> [Float]
+        _ multiply: (ProductKernels, [UInt8], Int, TestActivations, Int) -> [Float]
     ) {
         var random = Seeded(state: 11)
         // Floats also at lengths that fill no vector; blocks fix the others'.

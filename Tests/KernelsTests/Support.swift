@@ -129,7 +129,7 @@ func oracle(_ format: WeightFormat, _ w: [UInt8], rows: Int, _ a: TestActivation
 }
 
 /// The product row by row with `kernels`: (tokens, rows).
-func product(_ kernels: FormatKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
+func product(_ kernels: ProductKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
     var y = [Float](repeating: .nan, count: tokens * rows)
     for t in 0..<tokens {
         w.withUnsafeBytes { w in
@@ -144,7 +144,7 @@ func product(_ kernels: FormatKernels, _ w: [UInt8], rows: Int, _ a: TestActivat
 }
 
 /// The product by tiles: (tokens, rows).
-func tiledProduct(_ kernels: FormatKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
+func tiledProduct(_ kernels: ProductKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
     var y = [Float](repeating: .nan, count: tokens * rows)
     let tile = UnsafeMutableRawPointer.allocate(byteCount: tileRows * a.k * 4 + 64, alignment: 64)
     defer { tile.deallocate() }

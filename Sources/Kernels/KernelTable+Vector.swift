@@ -1,0 +1,22 @@
+import KernelsVector
+
+extension KernelTable {
+    /// A tier above the generic one: the kernels on floats are the same source for all, compiled for 4 to 8 lanes.
+    static func vector(
+        _ tier: KernelTier, products: @escaping @Sendable (WeightFormat) -> ProductKernels
+    ) -> KernelTable {
+        KernelTable(
+            tier: tier, quantize: vectorQuantize, quantizePanel: vectorQuantizePanel, rmsNorm: vectorRMSNorm,
+            swiGLU: vectorSwiGLU, softmax: vectorSoftmax, attentionScores: vectorAttentionScores,
+            attentionValues: vectorAttentionValues, toHalf: vectorToHalf, products: products)
+    }
+}
+
+extension ProductKernels {
+    /// The products of weights that are floats, which need no instructions of their own.
+    static func vector(_ format: WeightFormat) -> ProductKernels {
+        format == .f16
+            ? ProductKernels(gemv: vectorGemvF16, unpack: vectorUnpackF16, gemm: vectorGemmFloat)
+            : ProductKernels(gemv: vectorGemvF32, unpack: vectorUnpackF32, gemm: vectorGemmFloat)
+    }
+}
