@@ -69,10 +69,28 @@ public enum GGMLType: UInt32, Sendable, CaseIterable {
     }
 
     /// Bytes of one row of `length` weights, or nil when the length is no multiple of the block or overflows.
-    public func rowByteCount(_ length: Int) -> Int? {
+    public func rowByteCount(_ length: Int, isInterleaved: Bool = false) -> Int? {
         guard length > 0, length % blockSize == 0 else { return nil }
-        let (bytes, overflow) = (length / blockSize).multipliedReportingOverflow(by: bytesPerBlock)
+        let block = isInterleaved ? bytesPerInterleavedBlock : bytesPerBlock
+        guard let block else { return nil }
+        let (bytes, overflow) = (length / blockSize).multipliedReportingOverflow(by: block)
         return overflow ? nil : bytes
+    }
+
+    /// Set in the type number of a tensor whose rows are interleaved: Martlet's own, so other programs refuse it
+    /// instead of misreading it. See `InterleavedFormat` for the layout.
+    public static let interleavedFlag: UInt32 = 0x1000
+    /// Rows that are interleaved with each other; the rows of such a tensor are a multiple of it.
+    public static let interleavedRows = 16
+
+    /// Bytes of a block among interleaved rows, or nil when the type's rows are never interleaved.
+    public var bytesPerInterleavedBlock: Int? {
+        switch self {
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q6_K, .iq4_nl: bytesPerBlock
+        // A 6-bit scale and minimum take a byte each.
+        case .q4_K, .q5_K: bytesPerBlock + 4
+        case .f32, .f16, .bf16, .mxfp4, .q2_K, .q3_K, .iq4_xs: nil
+        }
     }
 
     /// What a type number means that ggml knows and Martlet does not, for error messages only.

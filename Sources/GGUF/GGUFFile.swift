@@ -23,6 +23,9 @@ public final class GGUFFile: Sendable {
     public let keys: [String]
 
     let entries: [String: MetadataEntry]
+    /// All keys and values as they stand in the file.
+    // Unchecked because the bytes are read-only pages of `mapped`, which lives as long.
+    nonisolated(unsafe) let metadata: UnsafeRawBufferPointer
     private let tensorIndex: [String: Int]
 
     /// Maps and checks `path`. Throws `GGUFError`, in one sentence, when it cannot be read or is not valid GGUF.
@@ -36,7 +39,9 @@ public final class GGUFFile: Sendable {
         var cursor = ByteCursor(path: path, bytes: mapped.bytes, offset: 0)
         let header = try cursor.header()
         version = header.version
+        let metadataStart = cursor.offset
         (keys, entries) = try cursor.metadata(count: header.keys)
+        metadata = UnsafeRawBufferPointer(rebasing: mapped.bytes[metadataStart..<cursor.offset])
         alignment = try cursor.alignment(entries["general.alignment"])
         let infos = try cursor.directory(count: header.tensors)
         dataOffset = cursor.dataOffset(alignment: alignment)
@@ -171,7 +176,7 @@ extension ByteCursor {
             let start = dataOffset + Int(info.offset)
             tensors.append(
                 GGUFTensor(
-                    name: info.name, dimensions: info.dimensions, type: info.type,
+                    name: info.name, dimensions: info.dimensions, type: info.type, isInterleaved: info.isInterleaved,
                     bytes: UnsafeRawBufferPointer(rebasing: bytes[start..<start + info.byteCount])))
         }
         return tensors

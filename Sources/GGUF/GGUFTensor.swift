@@ -7,6 +7,8 @@ public struct GGUFTensor: @unchecked Sendable {
     /// Lengths in GGUF order: the first is the row length, whose weights lie side by side.
     public let dimensions: [Int]
     public let type: GGMLType
+    /// Whether sixteen rows stand side by side, as `martlet model pack` writes them.
+    public let isInterleaved: Bool
     /// The weights as stored, `rows` × `rowByteCount`.
     public let bytes: UnsafeRawBufferPointer
 
@@ -14,8 +16,13 @@ public struct GGUFTensor: @unchecked Sendable {
     public var rowLength: Int { dimensions[0] }
     /// Rows: the product of all other dimensions.
     public var rows: Int { dimensions.dropFirst().reduce(1, *) }
-    /// Bytes of one row.
-    public var rowByteCount: Int { rowLength / type.blockSize * type.bytesPerBlock }
+    /// Bytes of one row; its share of sixteen where they are interleaved.
+    public var rowByteCount: Int {
+        let block = isInterleaved ? type.bytesPerInterleavedBlock : nil
+        return rowLength / type.blockSize * (block ?? type.bytesPerBlock)
+    }
+    /// The name users know, with the rows side by side where there are such, for example `Q4_1` or `Q4_1x16`.
+    public var typeName: String { isInterleaved ? "\(type.name)x\(GGMLType.interleavedRows)" : type.name }
     /// Weights in the whole tensor.
     public var elementCount: Int { rowLength * rows }
 }
@@ -47,24 +54,39 @@ extension ByteCursor {
             dimensions.append(length)
         }
         let number = try integer(UInt32.self, what)
-        guard let type = GGMLType(rawValue: number) else {
+        let isInterleaved = number & GGMLType.interleavedFlag != 0
+        guard let type = GGMLType(rawValue: number & ~GGMLType.interleavedFlag),
+            !isInterleaved || type.bytesPerInterleavedBlock != nil
+        else {
             throw GGUFError(
                 unsupported: path, "tensor \(quoted(name)) has \(GGMLType.describe(unknown: number))",
                 "Use a file quantised as Q4_0, Q4_1, Q8_0, Q4_K or Q6_K")
         }
         let offset = try integer(UInt64.self, what)
-        let size = try byteCount(name, dimensions, type)
-        return TensorInfo(name: name, dimensions: dimensions, type: type, offset: offset, byteCount: size)
+        let size = try byteCount(name, dimensions, type, isInterleaved)
+        return TensorInfo(
+            name: name, dimensions: dimensions, type: type, isInterleaved: isInterleaved, offset: offset,
+            byteCount: size)
     }
 
-    private func byteCount(_ name: String, _ dimensions: [Int], _ type: GGMLType) throws(GGUFError) -> Int {
+    private func byteCount(
+        _ name: String, _ dimensions: [Int], _ type: GGMLType, _ isInterleaved: Bool
+    ) throws(GGUFError) -> Int {
+        let rows = dimensions.dropFirst().reduce(Int?(1)) { product, length in
+            product.flatMap { checkedProduct($0, length) }
+        }
+        guard !isInterleaved || rows.map({ $0 % GGMLType.interleavedRows == 0 }) == true else {
+            throw GGUFError(
+                damaged: path,
+                "tensor \(quoted(name)) interleaves \(rows ?? 0) rows, no multiple of \(GGMLType.interleavedRows)")
+        }
         guard dimensions[0] % type.blockSize == 0 else {
             throw GGUFError(
                 damaged: path,
                 "tensor \(quoted(name)) has rows of \(dimensions[0]) weights, no multiple of "
                     + "\(type.name)'s block of \(type.blockSize)")
         }
-        var size = type.rowByteCount(dimensions[0])
+        var size = type.rowByteCount(dimensions[0], isInterleaved: isInterleaved)
         var elements: Int? = dimensions[0]
         for length in dimensions.dropFirst() {
             size = size.flatMap { checkedProduct($0, length) }
@@ -82,6 +104,7 @@ struct TensorInfo {
     let name: String
     let dimensions: [Int]
     let type: GGMLType
+    let isInterleaved: Bool
     /// Relative to the start of the data section.
     let offset: UInt64
     let byteCount: Int

@@ -53,11 +53,15 @@ public struct GGUFWriter: Sendable {
         /// GGUF order: the row length first.
         public let dimensions: [Int]
         public let type: GGMLType
+        /// Whether sixteen rows stand side by side.
+        public let isInterleaved: Bool
         /// Bytes that must be appended for it.
         public let byteCount: Int
     }
 
     private var metadata: [(key: String, value: GGUFValue)] = []
+    /// Another file's metadata, which comes first.
+    private var copied: (bytes: [UInt8], count: Int) = ([], 0)
     public private(set) var tensors: [Tensor] = []
     /// Tensor data begins at multiples of it; a power of two.
     public let alignment: Int
@@ -67,6 +71,12 @@ public struct GGUFWriter: Sendable {
         let isPower = alignment > 0 && alignment & (alignment - 1) == 0 && alignment <= 65_536
         self.alignment = isPower ? alignment : 32
         if self.alignment != 32 { set("general.alignment", .uint32(UInt32(self.alignment))) }
+    }
+
+    /// A file with the metadata and the alignment of `file`; `set` adds keys that it does not have.
+    public init(metadataOf file: GGUFFile) {
+        alignment = file.alignment
+        copied = (Array(file.metadata), file.keys.count)
     }
 
     /// Sets a metadata value, replacing one of the same key.
@@ -79,16 +89,19 @@ public struct GGUFWriter: Sendable {
     }
 
     /// Announces a tensor; data is written in the order of these calls. Throws when the shape does not fit the type.
-    public mutating func add(tensor name: String, _ dimensions: [Int], _ type: GGMLType) throws(GGUFError) {
+    public mutating func add(
+        tensor name: String, _ dimensions: [Int], _ type: GGMLType, isInterleaved: Bool = false
+    ) throws(GGUFError) {
         let fits = (1...4).contains(dimensions.count) && dimensions.allSatisfy { $0 > 0 }
-        let row = dimensions.first.flatMap(type.rowByteCount)
+        let row = dimensions.first.flatMap { type.rowByteCount($0, isInterleaved: isInterleaved) }
         let bytes = dimensions.dropFirst().reduce(row) { size, length in size.flatMap { checkedProduct($0, length) } }
         guard fits, let bytes else {
             throw GGUFError(
                 unsupported: quoted(name), "a tensor of shape \(dimensions) cannot be stored as \(type.name)",
                 "Choose a type whose block divides the row")
         }
-        tensors.append(Tensor(name: name, dimensions: dimensions, type: type, byteCount: bytes))
+        tensors.append(
+            Tensor(name: name, dimensions: dimensions, type: type, isInterleaved: isInterleaved, byteCount: bytes))
     }
 
     /// Everything before the tensor data, padded to where it begins.
@@ -96,7 +109,8 @@ public struct GGUFWriter: Sendable {
         var bytes = Array("GGUF".utf8)
         bytes.append(integer: UInt32(3))
         bytes.append(integer: UInt64(tensors.count))
-        bytes.append(integer: UInt64(metadata.count))
+        bytes.append(integer: UInt64(copied.count + metadata.count))
+        bytes += copied.bytes
         for (key, value) in metadata {
             bytes.append(string: key)
             bytes.append(integer: value.type.rawValue)
@@ -107,7 +121,7 @@ public struct GGUFWriter: Sendable {
             bytes.append(string: tensor.name)
             bytes.append(integer: UInt32(tensor.dimensions.count))
             for length in tensor.dimensions { bytes.append(integer: UInt64(length)) }
-            bytes.append(integer: tensor.type.rawValue)
+            bytes.append(integer: tensor.type.rawValue | (tensor.isInterleaved ? GGMLType.interleavedFlag : 0))
             bytes.append(integer: UInt64(offset))
             offset = padded(offset + tensor.byteCount)
         }

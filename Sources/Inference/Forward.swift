@@ -246,8 +246,7 @@ extension Session {
         to: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
         if tokens == 1 {
-            let from = matrix.bytes + first &* matrix.rowByteCount
-            matrix.kernels.gemv(from, matrix.rowByteCount, rows, matrix.columns, input.q, input.ds, input.x, to)
+            matrix.multiply(first, rows, input, to: to)
             return
         }
         var row = 0

@@ -12,9 +12,34 @@ struct Matrix: @unchecked Sendable {
     let columns: Int
     let rowByteCount: Int
     let format: WeightFormat
+    let layout: RowLayout
     let kernels: ProductKernels
 
     var byteCount: Int { rows * rowByteCount }
+
+    /// Rows `first ..< first + rows` × one activation vector, to `y`.
+    ///
+    /// Interleaved rows are computed by whole bands: a row within one takes its band.
+    func multiply(_ first: Int, _ rows: Int, _ input: Activations, to y: UnsafeMutablePointer<Float>) {
+        let skipped = layout == .interleaved ? first % tileRows : 0
+        let from = bytes + (first &- skipped) &* rowByteCount
+        if skipped == 0 {
+            return kernels.gemv(from, rowByteCount, rows, columns, input.q, input.ds, input.x, y)
+        }
+        var done = 0
+        while done < rows {
+            let (lane, row) = ((first &+ done) % tileRows, first &+ done)
+            let some = min(tileRows &- lane, rows &- done)
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: tileRows) { band in
+                guard let base = band.baseAddress else { return }
+                kernels.gemv(
+                    bytes + (row &- lane) &* rowByteCount, rowByteCount, tileRows, columns, input.q, input.ds, input.x,
+                    base)
+                for r in 0..<some { y[done &+ r] = base[lane &+ r] }
+            }
+            done &+= some
+        }
+    }
 }
 
 /// The weights of one layer. Names follow GGUF.
@@ -70,6 +95,7 @@ struct MappedWeights: Sendable {
     /// Finds every tensor the plan needs and checks its shape against `config`.
     init(_ file: GGUFFile, _ config: ModelConfig, _ table: KernelTable) throws(ModelError) {
         let finder = TensorFinder(file: file, table: table)
+        try finder.refuseCutHeads(config)
         let width = config.embeddingLength
         let queries = config.headCount * config.headLength
         let keys = config.headCountKV * config.headLength
@@ -131,9 +157,10 @@ private struct TensorFinder {
             throw ModelError(
                 file, "weight type \(tensor.type.name) of \(name) is not supported yet", "Use one of: \(known).")
         }
+        let layout: RowLayout = tensor.isInterleaved ? .interleaved : .consecutive
         return Matrix(
             bytes: base, rows: tensor.dimensions[1], columns: columns, rowByteCount: tensor.rowByteCount,
-            format: format, kernels: table[format])
+            format: format, layout: layout, kernels: table[format, layout])
     }
 
     func vector(_ name: String, count: Int) throws(ModelError) -> Vector {
@@ -149,6 +176,16 @@ private struct TensorFinder {
             throw ModelError(file, "tensor \(name) is not aligned to 4 bytes", "Convert the model again.")
         }
         return Vector(floats: base.assumingMemoryBound(to: Float.self), count: count)
+    }
+
+    /// A head is a piece of work: bands that reach over two heads could not be taken by one thread.
+    func refuseCutHeads(_ config: ModelConfig) throws(ModelError) {
+        guard config.headLength % tileRows != 0 else { return }
+        for tensor in file.tensors where tensor.isInterleaved && PackedModel.isHeads(tensor.name) {
+            throw ModelError(
+                file, "tensor \(tensor.name) interleaves rows of two heads", "Pack the model again: martlet model pack."
+            )
+        }
     }
 
     /// A tensor that the plan does not read would silently change the model's answers (a bias, a norm, an expert).

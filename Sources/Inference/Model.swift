@@ -11,6 +11,8 @@ public final class Model: Sendable {
     public let chatTemplate: ChatTemplate
     /// The instruction-set tier its kernels belong to.
     public let tier: KernelTier
+    /// The file with interleaved rows that the weights are mapped from, where there is one.
+    private let packed: GGUFFile?
     let weights: MappedWeights
     let table: KernelTable
 
@@ -18,12 +20,15 @@ public final class Model: Sendable {
     ///
     /// Throws `GGUFError` for a file that is not GGUF, `ModelError` for one we cannot run, `TierError` for a
     /// `MARTLET_TIER` this CPU lacks.
-    public init(path: String, tier: KernelTier? = nil) throws {
+    ///
+    /// - Parameter packedFolder: where its packed form may be, whose weights are then mapped instead; nil for none.
+    public init(path: String, tier: KernelTier? = nil, packedFolder: String? = PackedModel.folder) throws {
         file = try GGUFFile(path: path)
         config = try ModelConfig(file)
         self.tier = try tier ?? KernelTier.choose()
         table = KernelTable(tier: self.tier)
-        weights = try MappedWeights(file, config, table)
+        packed = PackedModel.find(for: file, in: packedFolder)
+        weights = try MappedWeights(packed ?? file, config, table)
         do throws(TokenizerError) {
             tokenizerResult = .success(try Tokenizer(file))
         } catch {
@@ -31,6 +36,9 @@ public final class Model: Sendable {
         }
         chatTemplate = ChatTemplate.detect(in: file)
     }
+
+    /// Whether decode reads interleaved rows.
+    public var isPacked: Bool { (packed ?? file).tensors.contains(where: \.isInterleaved) }
 
     /// The tokenizer; throws why this file has none.
     public var tokenizer: Tokenizer {

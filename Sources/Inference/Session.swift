@@ -256,8 +256,8 @@ public final class Session {
     private func embed(_ tokens: ArraySlice<Int32>) {
         let table = model.weights.tokenEmbd
         for (t, token) in tokens.enumerated() {
-            table.format.dequantize(
-                table.bytes + Int(token) * table.rowByteCount, table.columns, state.x + t * table.columns)
+            table.format.dequantize(table.layout)(
+                table.bytes, table.rowByteCount, Int(token), table.columns, state.x + t * table.columns)
         }
     }
 

@@ -10,7 +10,7 @@ struct WeightFormatScan {
     init?(_ tensor: GGUFTensor) {
         guard let format = WeightFormat(rawValue: tensor.type.rawValue) else { return nil }
         self.tensor = tensor
-        dequantize = format.dequantize
+        dequantize = format.dequantize(tensor.isInterleaved ? .interleaved : .consecutive)
     }
 
     func allFinite() -> Bool {
@@ -18,7 +18,7 @@ struct WeightFormatScan {
         return withUnsafeTemporaryAllocation(of: Float.self, capacity: tensor.rowLength) { row in
             guard let start = row.baseAddress else { return true }
             for index in 0..<tensor.rows {
-                dequantize(base + index * tensor.rowByteCount, tensor.rowLength, start)
+                dequantize(base, tensor.rowByteCount, index, tensor.rowLength, start)
                 // One sum tells: it is finite only if every weight is (weights are far from overflowing it).
                 var sum: Float = 0
                 for j in 0..<tensor.rowLength { sum += abs(start[j]) }

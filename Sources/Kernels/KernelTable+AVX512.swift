@@ -17,6 +17,19 @@ extension KernelTable {
             case .iq4_NL: ProductKernels(gemv: avx512GemvIQ4_NL, unpack: avx2UnpackIQ4_NL, gemm: avx512GemmSigned)
             case .f32, .f16: .vector(format)
             }
+        } interleaved: { format in
+            switch format {
+            case .q4_0: InterleavedKernels(avx512GemvInterleavedQ4_0, avx2UnpackInterleavedQ4_0)
+            case .q4_1: InterleavedKernels(avx512GemvInterleavedQ4_1, avx2UnpackInterleavedQ4_1)
+            case .q5_0: InterleavedKernels(avx512GemvInterleavedQ5_0, avx2UnpackInterleavedQ5_0)
+            case .q5_1: InterleavedKernels(avx512GemvInterleavedQ5_1, avx2UnpackInterleavedQ5_1)
+            case .q8_0: InterleavedKernels(avx512GemvInterleavedQ8_0, avx2UnpackInterleavedQ8_0)
+            case .q4_K: InterleavedKernels(avx512GemvInterleavedQ4_K, avx2UnpackInterleavedQ4_K)
+            case .q5_K: InterleavedKernels(avx512GemvInterleavedQ5_K, avx2UnpackInterleavedQ5_K)
+            case .q6_K: InterleavedKernels(avx512GemvInterleavedQ6_K, avx2UnpackInterleavedQ6_K)
+            case .iq4_NL: InterleavedKernels(avx512GemvInterleavedIQ4_NL, avx2UnpackInterleavedIQ4_NL)
+            case .f32, .f16: nil
+            }
         }
     }
 }

@@ -14,8 +14,22 @@ extension KernelTable {
             case .q4_K: ProductKernels(gemv: dotprodGemvQ4_K, unpack: neonUnpackQuadsQ4_K, gemm: dotprodGemmMinima)
             case .q5_K: ProductKernels(gemv: dotprodGemvQ5_K, unpack: neonUnpackQuadsQ5_K, gemm: dotprodGemmMinima)
             case .q6_K: ProductKernels(gemv: dotprodGemvQ6_K, unpack: neonUnpackQuadsQ6_K, gemm: dotprodGemmHalves)
-            case .iq4_NL: ProductKernels(gemv: dotprodGemvIQ4_NL, unpack: neonUnpackQuadsIQ4_NL, gemm: dotprodGemmScaled)
+            case .iq4_NL:
+                ProductKernels(gemv: dotprodGemvIQ4_NL, unpack: neonUnpackQuadsIQ4_NL, gemm: dotprodGemmScaled)
             case .f32, .f16: .vector(format)
+            }
+        } interleaved: { format in
+            switch format {
+            case .q4_0: InterleavedKernels(dotprodGemvInterleavedQ4_0, neonUnpackQuadsInterleavedQ4_0)
+            case .q4_1: InterleavedKernels(dotprodGemvInterleavedQ4_1, neonUnpackQuadsInterleavedQ4_1)
+            case .q5_0: InterleavedKernels(dotprodGemvInterleavedQ5_0, neonUnpackQuadsInterleavedQ5_0)
+            case .q5_1: InterleavedKernels(dotprodGemvInterleavedQ5_1, neonUnpackQuadsInterleavedQ5_1)
+            case .q8_0: InterleavedKernels(dotprodGemvInterleavedQ8_0, neonUnpackQuadsInterleavedQ8_0)
+            case .q4_K: InterleavedKernels(dotprodGemvInterleavedQ4_K, neonUnpackQuadsInterleavedQ4_K)
+            case .q5_K: InterleavedKernels(dotprodGemvInterleavedQ5_K, neonUnpackQuadsInterleavedQ5_K)
+            case .q6_K: InterleavedKernels(dotprodGemvInterleavedQ6_K, neonUnpackQuadsInterleavedQ6_K)
+            case .iq4_NL: InterleavedKernels(dotprodGemvInterleavedIQ4_NL, neonUnpackQuadsInterleavedIQ4_NL)
+            case .f32, .f16: nil
             }
         }
     }

@@ -20,6 +20,19 @@ extension KernelTable {
             case .q6_K: ProductKernels(gemv: genericGemvQ6_K, unpack: genericUnpackQ6_K, gemm: genericGemm)
             case .iq4_NL: ProductKernels(gemv: genericGemvIQ4_NL, unpack: genericUnpackIQ4_NL, gemm: genericGemm)
             }
+        } interleaved: { format in
+            switch format {
+            case .q4_0: InterleavedKernels(genericGemvInterleavedQ4_0, genericUnpackInterleavedQ4_0)
+            case .q4_1: InterleavedKernels(genericGemvInterleavedQ4_1, genericUnpackInterleavedQ4_1)
+            case .q5_0: InterleavedKernels(genericGemvInterleavedQ5_0, genericUnpackInterleavedQ5_0)
+            case .q5_1: InterleavedKernels(genericGemvInterleavedQ5_1, genericUnpackInterleavedQ5_1)
+            case .q8_0: InterleavedKernels(genericGemvInterleavedQ8_0, genericUnpackInterleavedQ8_0)
+            case .q4_K: InterleavedKernels(genericGemvInterleavedQ4_K, genericUnpackInterleavedQ4_K)
+            case .q5_K: InterleavedKernels(genericGemvInterleavedQ5_K, genericUnpackInterleavedQ5_K)
+            case .q6_K: InterleavedKernels(genericGemvInterleavedQ6_K, genericUnpackInterleavedQ6_K)
+            case .iq4_NL: InterleavedKernels(genericGemvInterleavedIQ4_NL, genericUnpackInterleavedIQ4_NL)
+            case .f32, .f16: nil
+            }
         }
     }
 }

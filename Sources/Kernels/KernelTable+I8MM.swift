@@ -19,6 +19,19 @@ extension KernelTable {
             case .iq4_NL: ProductKernels(gemv: dotprodGemvIQ4_NL, unpack: neonUnpackOctetsIQ4_NL, gemm: i8mmGemmScaled)
             case .f32, .f16: .vector(format)
             }
+        } interleaved: { format in
+            switch format {
+            case .q4_0: InterleavedKernels(dotprodGemvInterleavedQ4_0, neonUnpackOctetsInterleavedQ4_0)
+            case .q4_1: InterleavedKernels(dotprodGemvInterleavedQ4_1, neonUnpackOctetsInterleavedQ4_1)
+            case .q5_0: InterleavedKernels(dotprodGemvInterleavedQ5_0, neonUnpackOctetsInterleavedQ5_0)
+            case .q5_1: InterleavedKernels(dotprodGemvInterleavedQ5_1, neonUnpackOctetsInterleavedQ5_1)
+            case .q8_0: InterleavedKernels(dotprodGemvInterleavedQ8_0, neonUnpackOctetsInterleavedQ8_0)
+            case .q4_K: InterleavedKernels(dotprodGemvInterleavedQ4_K, neonUnpackOctetsInterleavedQ4_K)
+            case .q5_K: InterleavedKernels(dotprodGemvInterleavedQ5_K, neonUnpackOctetsInterleavedQ5_K)
+            case .q6_K: InterleavedKernels(dotprodGemvInterleavedQ6_K, neonUnpackOctetsInterleavedQ6_K)
+            case .iq4_NL: InterleavedKernels(dotprodGemvInterleavedIQ4_NL, neonUnpackOctetsInterleavedIQ4_NL)
+            case .f32, .f16: nil
+            }
         }
     }
 }

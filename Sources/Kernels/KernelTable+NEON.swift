@@ -16,6 +16,19 @@ extension KernelTable {
             case .iq4_NL: ProductKernels(gemv: neonGemvIQ4_NL, unpack: neonUnpackIQ4_NL, gemm: neonGemmByte)
             case .f32, .f16: .vector(format)
             }
+        } interleaved: { format in
+            switch format {
+            case .q4_0: InterleavedKernels(neonGemvInterleavedQ4_0, neonUnpackInterleavedQ4_0)
+            case .q4_1: InterleavedKernels(neonGemvInterleavedQ4_1, neonUnpackInterleavedQ4_1)
+            case .q5_0: InterleavedKernels(neonGemvInterleavedQ5_0, neonUnpackInterleavedQ5_0)
+            case .q5_1: InterleavedKernels(neonGemvInterleavedQ5_1, neonUnpackInterleavedQ5_1)
+            case .q8_0: InterleavedKernels(neonGemvInterleavedQ8_0, neonUnpackInterleavedQ8_0)
+            case .q4_K: InterleavedKernels(neonGemvInterleavedQ4_K, neonUnpackInterleavedQ4_K)
+            case .q5_K: InterleavedKernels(neonGemvInterleavedQ5_K, neonUnpackInterleavedQ5_K)
+            case .q6_K: InterleavedKernels(neonGemvInterleavedQ6_K, neonUnpackInterleavedQ6_K)
+            case .iq4_NL: InterleavedKernels(neonGemvInterleavedIQ4_NL, neonUnpackInterleavedIQ4_NL)
+            case .f32, .f16: nil
+            }
         }
     }
 }

@@ -3,12 +3,14 @@ import KernelsVector
 extension KernelTable {
     /// A tier above the generic one: the kernels on floats are the same source for all, compiled for 4 to 8 lanes.
     static func vector(
-        _ tier: KernelTier, products: @escaping @Sendable (WeightFormat) -> ProductKernels
+        _ tier: KernelTier, products: @escaping @Sendable (WeightFormat) -> ProductKernels,
+        interleaved: @escaping @Sendable (WeightFormat) -> InterleavedKernels?
     ) -> KernelTable {
         KernelTable(
             tier: tier, quantize: vectorQuantize, quantizePanel: vectorQuantizePanel, rmsNorm: vectorRMSNorm,
             swiGLU: vectorSwiGLU, softmax: vectorSoftmax, attentionScores: vectorAttentionScores,
-            attentionValues: vectorAttentionValues, toHalf: vectorToHalf, products: products)
+            attentionValues: vectorAttentionValues, toHalf: vectorToHalf, products: products,
+            interleaved: interleaved)
     }
 }
 

@@ -1,4 +1,3 @@
-import KernelsGeneric
 import Linux
 import QuantBlocks
 
@@ -36,8 +35,13 @@ public typealias GemmKernel =
         UnsafePointer<Float>, Int, Int, UnsafeMutablePointer<Float>
     ) -> Void
 
-/// One row of weights as floats: row, k, y.
-public typealias DequantizeKernel = @convention(c) (UnsafeRawPointer, Int, UnsafeMutablePointer<Float>) -> Void
+/// One row of weights as floats: w, row bytes, row, k, y.
+public typealias DequantizeKernel =
+    @convention(c) (UnsafeRawPointer, Int, Int, Int, UnsafeMutablePointer<Float>) -> Void
+
+/// Interleaves `tileRows` rows of a format into a band: rows, row bytes, k, band (zeros).
+public typealias InterleaveKernel =
+    @convention(c) (UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Void
 
 /// y = w · x / rms(x): x, w, y, count, epsilon.
 public typealias RMSNormKernel =
@@ -69,49 +73,22 @@ public typealias AttentionValuesKernel =
 /// Narrows floats to halves: x, y, count.
 public typealias ToHalfKernel = @convention(c) (UnsafePointer<Float>, UnsafeMutablePointer<UInt16>, Int) -> Void
 
-/// The weight formats that have kernels. Raw values are ggml's, as GGUF stores them.
-public enum WeightFormat: UInt32, Sendable, CaseIterable {
-    case f32 = 0
-    case f16 = 1
-    case q4_0 = 2
-    case q4_1 = 3
-    case q5_0 = 6
-    case q5_1 = 7
-    case q8_0 = 8
-    case q4_K = 12
-    case q5_K = 13
-    case q6_K = 14
-    case iq4_NL = 20
-
-    /// Whether the products use the quantised activations; the others use the floats.
-    public var usesQuantizedActivations: Bool { self != .f32 && self != .f16 }
-
-    /// Whether tiles hold floats (four bytes a weight) instead of bytes.
-    public var hasFloatTile: Bool { !usesQuantizedActivations }
-
-    /// Rows as floats. The same on every tier: one row a token is looked up.
-    public var dequantize: DequantizeKernel {
-        switch self {
-        case .f32: genericDequantizeF32
-        case .f16: genericDequantizeF16
-        case .q4_0: genericDequantizeQ4_0
-        case .q4_1: genericDequantizeQ4_1
-        case .q5_0: genericDequantizeQ5_0
-        case .q5_1: genericDequantizeQ5_1
-        case .q8_0: genericDequantizeQ8_0
-        case .q4_K: genericDequantizeQ4_K
-        case .q5_K: genericDequantizeQ5_K
-        case .q6_K: genericDequantizeQ6_K
-        case .iq4_NL: genericDequantizeIQ4_NL
-        }
-    }
-}
-
 /// A tier's products of one weight format.
 public struct ProductKernels: Sendable {
     public let gemv: GemvKernel
     public let unpack: UnpackKernel
     public let gemm: GemmKernel
+}
+
+/// A tier's kernels that differ where rows are interleaved: their tiles are those of the format.
+struct InterleavedKernels: Sendable {
+    let gemv: GemvKernel
+    let unpack: UnpackKernel
+
+    init(_ gemv: GemvKernel, _ unpack: UnpackKernel) {
+        self.gemv = gemv
+        self.unpack = unpack
+    }
 }
 
 /// Every kernel of one instruction-set tier, chosen once at start.
@@ -128,8 +105,16 @@ public struct KernelTable: Sendable {
     public let attentionValues: AttentionValuesKernel
     public let toHalf: ToHalfKernel
     let products: @Sendable (WeightFormat) -> ProductKernels
+    let interleaved: @Sendable (WeightFormat) -> InterleavedKernels?
 
-    public subscript(format: WeightFormat) -> ProductKernels { products(format) }
+    /// The products of matrices of `format` whose rows stand as `layout` says.
+    ///
+    /// Kernels of interleaved rows begin at whole bands: w is the address of a row that is a multiple of `tileRows`.
+    public subscript(format: WeightFormat, layout: RowLayout = .consecutive) -> ProductKernels {
+        let kernels = products(format)
+        guard layout == .interleaved, let interleaved = interleaved(format) else { return kernels }
+        return ProductKernels(gemv: interleaved.gemv, unpack: interleaved.unpack, gemm: kernels.gemm)
+    }
 
     /// The kernels of `tier`. The caller has checked that the processor runs it.
     public init(tier: KernelTier) {
@@ -150,7 +135,8 @@ public struct KernelTable: Sendable {
         tier: KernelTier, quantize: QuantizeKernel, quantizePanel: QuantizePanelKernel, rmsNorm: RMSNormKernel,
         swiGLU: SwiGLUKernel, softmax: SoftmaxKernel, attentionScores: AttentionScoresKernel,
         attentionValues: AttentionValuesKernel, toHalf: ToHalfKernel,
-        products: @escaping @Sendable (WeightFormat) -> ProductKernels
+        products: @escaping @Sendable (WeightFormat) -> ProductKernels,
+        interleaved: @escaping @Sendable (WeightFormat) -> InterleavedKernels?
     ) {
         self.tier = tier
         self.quantize = quantize
@@ -162,5 +148,6 @@ public struct KernelTable: Sendable {
         self.attentionValues = attentionValues
         self.toHalf = toHalf
         self.products = products
+        self.interleaved = interleaved
     }
 }

@@ -10,9 +10,23 @@ struct Group {
     var minimum: Float
 }
 
-/// Decodes one format. `index` counts groups of 32 weights from the start of a row.
-protocol GroupDecoder {
+/// Decodes rows of a matrix. `index` counts groups of 32 weights from the start of row `r`.
+protocol RowsDecoder {
+    static func decode(
+        _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ index: Int, _ q: UnsafeMutablePointer<Int8>
+    ) -> Group
+}
+
+/// Decodes one format of rows that follow each other. `index` counts groups of 32 weights from the start of the row.
+protocol GroupDecoder: RowsDecoder {
     static func decode(_ row: UnsafeRawPointer, _ index: Int, _ q: UnsafeMutablePointer<Int8>) -> Group
+}
+
+extension GroupDecoder {
+    @inline(__always)  // as below
+    static func decode(
+        _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ index: Int, _ q: UnsafeMutablePointer<Int8>
+    ) -> Group { decode(w + r &* rowBytes, index, q) }
 }
 
 enum DecodeQ4_0: GroupDecoder {

@@ -16,10 +16,10 @@ public func genericUnpackQ4_0(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ4_0.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q4_0 blocks as floats.
-public func genericDequantizeQ4_0(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ4_0.self, row, k, y)
-}
+/// Row `r` of Q4_0 blocks as floats.
+public func genericDequantizeQ4_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ4_0.self, w, rowBytes, r, k, y) }
 
 // MARK: Q4_1
 
@@ -35,10 +35,10 @@ public func genericUnpackQ4_1(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ4_1.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q4_1 blocks as floats.
-public func genericDequantizeQ4_1(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ4_1.self, row, k, y)
-}
+/// Row `r` of Q4_1 blocks as floats.
+public func genericDequantizeQ4_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ4_1.self, w, rowBytes, r, k, y) }
 
 // MARK: Q5_0
 
@@ -54,10 +54,10 @@ public func genericUnpackQ5_0(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ5_0.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q5_0 blocks as floats.
-public func genericDequantizeQ5_0(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ5_0.self, row, k, y)
-}
+/// Row `r` of Q5_0 blocks as floats.
+public func genericDequantizeQ5_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ5_0.self, w, rowBytes, r, k, y) }
 
 // MARK: Q5_1
 
@@ -73,10 +73,10 @@ public func genericUnpackQ5_1(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ5_1.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q5_1 blocks as floats.
-public func genericDequantizeQ5_1(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ5_1.self, row, k, y)
-}
+/// Row `r` of Q5_1 blocks as floats.
+public func genericDequantizeQ5_1(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ5_1.self, w, rowBytes, r, k, y) }
 
 // MARK: Q8_0
 
@@ -92,10 +92,10 @@ public func genericUnpackQ8_0(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ8_0.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q8_0 blocks as floats.
-public func genericDequantizeQ8_0(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ8_0.self, row, k, y)
-}
+/// Row `r` of Q8_0 blocks as floats.
+public func genericDequantizeQ8_0(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ8_0.self, w, rowBytes, r, k, y) }
 
 // MARK: Q4_K
 
@@ -111,10 +111,10 @@ public func genericUnpackQ4_K(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ4_K.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q4_K blocks as floats.
-public func genericDequantizeQ4_K(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ4_K.self, row, k, y)
-}
+/// Row `r` of Q4_K blocks as floats.
+public func genericDequantizeQ4_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ4_K.self, w, rowBytes, r, k, y) }
 
 // MARK: Q5_K
 
@@ -130,10 +130,10 @@ public func genericUnpackQ5_K(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ5_K.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q5_K blocks as floats.
-public func genericDequantizeQ5_K(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ5_K.self, row, k, y)
-}
+/// Row `r` of Q5_K blocks as floats.
+public func genericDequantizeQ5_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ5_K.self, w, rowBytes, r, k, y) }
 
 // MARK: Q6_K
 
@@ -149,10 +149,10 @@ public func genericUnpackQ6_K(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeQ6_K.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of Q6_K blocks as floats.
-public func genericDequantizeQ6_K(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeQ6_K.self, row, k, y)
-}
+/// Row `r` of Q6_K blocks as floats.
+public func genericDequantizeQ6_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeQ6_K.self, w, rowBytes, r, k, y) }
 
 // MARK: IQ4_NL
 
@@ -168,7 +168,7 @@ public func genericUnpackIQ4_NL(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeIQ4_NL.self, w, rowBytes, rows, k, tile, meta) }
 
-/// One row of IQ4_NL blocks as floats.
-public func genericDequantizeIQ4_NL(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    dequantize(DecodeIQ4_NL.self, row, k, y)
-}
+/// Row `r` of IQ4_NL blocks as floats.
+public func genericDequantizeIQ4_NL(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) { dequantize(DecodeIQ4_NL.self, w, rowBytes, r, k, y) }

@@ -85,9 +85,11 @@ public func genericUnpackF16(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeF16.self, w, rowBytes, rows, k, tile) }
 
-/// One row of halves as floats.
-public func genericDequantizeF16(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    for j in 0..<k { y[j] = DecodeF16.load(row, j) }
+/// Row `r` of halves as floats.
+public func genericDequantizeF16(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) {
+    for j in 0..<k { y[j] = DecodeF16.load(w + r &* rowBytes, j) }
 }
 
 // MARK: F32
@@ -104,7 +106,9 @@ public func genericUnpackF32(
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) { unpack(DecodeF32.self, w, rowBytes, rows, k, tile) }
 
-/// One row of floats.
-public func genericDequantizeF32(_ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>) {
-    for j in 0..<k { y[j] = DecodeF32.load(row, j) }
+/// Row `r` of floats.
+public func genericDequantizeF32(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) {
+    for j in 0..<k { y[j] = DecodeF32.load(w + r &* rowBytes, j) }
 }

@@ -64,7 +64,7 @@ private func dot16(_ a: UnsafePointer<Int8>, _ b: UnsafePointer<Int8>) -> Float 
 }
 
 @inline(__always)  // specialised by each entry
-func gemv<Decoder: GroupDecoder>(
+func gemv<Decoder: RowsDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
     _ q: UnsafePointer<Int8>, _ ds: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) {
@@ -72,10 +72,9 @@ func gemv<Decoder: GroupDecoder>(
     withUnsafeMutableBytes(of: &storage) { bytes in
         guard let weights = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
         for r in 0..<rows {
-            let row = w + r &* rowBytes
             var sum: Float = 0
             for g in 0..<(k / 32) {
-                let group = Decoder.decode(row, g, weights)
+                let group = Decoder.decode(w, rowBytes, r, g, weights)
                 let values = q + g &* 32
                 let scaled = group.low * dot16(weights, values) + group.high * dot16(weights + 16, values + 16)
                 sum += scaled * ds[2 &* g] + group.minimum * ds[2 &* g &+ 1]
@@ -87,14 +86,14 @@ func gemv<Decoder: GroupDecoder>(
 
 /// Decodes up to `tileRows` rows to bytes: q (row, k), and per group of 32 and row a triple low, high, minimum.
 @inline(__always)  // specialised by each entry
-func unpack<Decoder: GroupDecoder>(
+func unpack<Decoder: RowsDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) {
     let q = tile.assumingMemoryBound(to: Int8.self)
     for r in 0..<rows {
         for g in 0..<(k / 32) {
-            let group = Decoder.decode(w + r &* rowBytes, g, q + (r &* k &+ g &* 32))
+            let group = Decoder.decode(w, rowBytes, r, g, q + (r &* k &+ g &* 32))
             let to = meta + (g &* tileRows &+ r) &* 3
             to[0] = group.low
             to[1] = group.high
@@ -145,14 +144,14 @@ public func genericGemm(
 }
 
 @inline(__always)  // specialised by each entry
-func dequantize<Decoder: GroupDecoder>(
-    _: Decoder.Type, _ row: UnsafeRawPointer, _ k: Int, _ y: UnsafeMutablePointer<Float>
+func dequantize<Decoder: RowsDecoder>(
+    _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
 ) {
     var storage: (SIMD16<Int8>, SIMD16<Int8>) = (.zero, .zero)
     withUnsafeMutableBytes(of: &storage) { bytes in
         guard let q = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
         for g in 0..<(k / 32) {
-            let group = Decoder.decode(row, g, q)
+            let group = Decoder.decode(w, rowBytes, r, g, q)
             for j in 0..<32 { y[g &* 32 &+ j] = (j < 16 ? group.low : group.high) * Float(q[j]) + group.minimum }
         }
     }

@@ -23,10 +23,10 @@ private protocol TileDecoder {
 
 /// What is subtracted from unsigned weights up to `largest` to make their magnitude small.
 @inline(__always)  // a constant
-private func shift(_ largest: Int) -> Int8 { largest == 15 ? 8 : largest == 31 ? 16 : 0 }
+func shift(_ largest: Int) -> Int8 { largest == 15 ? 8 : largest == 31 ? 16 : 0 }
 
 @inline(__always)  // two instructions a group
-private func shifted(_ w: Weights32, _ by: Int8) -> Weights32 {
+func shifted(_ w: Weights32, _ by: Int8) -> Weights32 {
     by == 0 ? w : Weights32(low: vsubq_s8(w.low, vdupq_n_s8(by)), high: vsubq_s8(w.high, vdupq_n_s8(by)))
 }
 
@@ -87,14 +87,19 @@ private enum TileQ6_K: TileDecoder {
 }
 
 /// How sixteen bytes of each of eight rows are written.
-private protocol TileLayout {
-    /// Bytes between sixteen columns and the next sixteen: 16 rows.
+protocol TileLayout {
+    /// Whether it is that of interleaved rows.
+    static var isQuads: Bool { get }
     static func store(
         _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t,
         _ g: int8x16_t, _ h: int8x16_t, _ to: UnsafeMutableRawPointer, _ firstRow: Int)
 }
 
-private enum Columns: TileLayout {
+extension TileLayout {
+    static var isQuads: Bool { false }
+}
+
+enum ColumnTile: TileLayout {
     /// Sixteen columns of eight rows, transposed: three rounds of interleaving.
     @inline(__always)  // twice a group in every unpack loop
     static func store(
@@ -126,7 +131,8 @@ private enum Columns: TileLayout {
     }
 }
 
-private enum Quads: TileLayout {
+enum QuadTile: TileLayout {
+    static var isQuads: Bool { true }
     @inline(__always)  // twice a group in every unpack loop
     static func store(
         _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t,
@@ -150,7 +156,7 @@ private enum Quads: TileLayout {
     }
 }
 
-private enum Octets: TileLayout {
+enum OctetTile: TileLayout {
     @inline(__always)  // twice a group in every unpack loop
     static func store(
         _ a: int8x16_t, _ b: int8x16_t, _ c: int8x16_t, _ d: int8x16_t, _ e: int8x16_t, _ f: int8x16_t,
@@ -202,187 +208,187 @@ private func unpack<Decoder: TileDecoder, Layout: TileLayout>(
 public func neonUnpackQ4_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ4_0>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_0>.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_1 blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ4_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ4_1>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_1>.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_0 blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ5_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ5_0>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ5_0>.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_1 blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ5_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ5_1>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ5_1>.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q8_0 blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ8_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ8_0>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ8_0>.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_K blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ4_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_K.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ4_K.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_K blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ5_K.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ5_K.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q6_K blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ6_K.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ6_K.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of IQ4_NL blocks to columns.
 @inline(never)  // entry of a tier
 public func neonUnpackIQ4_NL(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowIQ4_NL>.self, Columns.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowIQ4_NL>.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_0 blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ4_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ4_0>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_0>.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_1 blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ4_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ4_1>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_1>.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_0 blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ5_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ5_0>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ5_0>.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_1 blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ5_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ5_1>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ5_1>.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q8_0 blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ8_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ8_0>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ8_0>.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_K blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ4_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_K.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ4_K.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_K blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ5_K.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ5_K.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q6_K blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ6_K.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ6_K.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of IQ4_NL blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsIQ4_NL(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowIQ4_NL>.self, Quads.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowIQ4_NL>.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_0 blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ4_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ4_0>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_0>.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_1 blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ4_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ4_1>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ4_1>.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_0 blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ5_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ5_0>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ5_0>.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_1 blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ5_1(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ5_1>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ5_1>.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q8_0 blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ8_0(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowQ8_0>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowQ8_0>.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q4_K blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ4_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ4_K.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ4_K.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q5_K blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ5_K.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ5_K.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of Q6_K blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ6_K.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(TileQ6_K.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of IQ4_NL blocks to octets.
 @inline(never)  // entry of a tier
 public func neonUnpackOctetsIQ4_NL(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
-) { unpack(Tile32<RowIQ4_NL>.self, Octets.self, w, rowBytes, rows, k, tile, meta) }
+) { unpack(Tile32<RowIQ4_NL>.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 #endif

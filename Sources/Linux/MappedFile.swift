@@ -9,6 +9,8 @@ public final class MappedFile: @unchecked Sendable {
     public let path: String
     /// All bytes of the file. Empty for an empty file.
     public let bytes: UnsafeRawBufferPointer
+    /// When its content last changed, as nanoseconds since 1970.
+    public let modified: Int
 
     /// Maps `path`. Throws `SystemError` when it cannot be opened, is not a regular file, or cannot be mapped.
     public init(path: String) throws(SystemError) {
@@ -21,6 +23,7 @@ public final class MappedFile: @unchecked Sendable {
         let kind = status.st_mode & S_IFMT
         guard kind == S_IFREG else { throw SystemError("map", path, code: kind == S_IFDIR ? EISDIR : ENOTSUP) }
         self.path = path
+        modified = status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec
         let count = Int(status.st_size)
         guard count > 0 else {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)

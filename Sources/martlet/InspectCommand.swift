@@ -61,7 +61,7 @@ extension ModelCommand {
                     for tensor in file.tensors {
                         list.object { one in
                             one.member("name", tensor.name)
-                            one.member("type", tensor.type.name)
+                            one.member("type", tensor.typeName)
                             one.array("shape") { for dimension in tensor.dimensions { $0.integer(dimension) } }
                             one.member("bytes", tensor.bytes.count)
                         }

@@ -114,6 +114,25 @@ import Testing
         #expect(try GGUFFile(path: folder.file(raw.bytes)).tensors.count == 2)
     }
 
+    @Test func `Interleaved rows are whole bands of a type that has them`() throws {
+        let folder = try TemporaryFolder()
+        func file(_ rows: Int, _ type: GGMLType, _ bytes: Int) throws -> GGUFFile {
+            var raw = RawGGUF()
+            raw.tensor("a", [256, UInt64(rows)], type.rawValue | GGMLType.interleavedFlag)
+            raw.data = [UInt8](repeating: 1, count: bytes)
+            return try GGUFFile(path: folder.file(raw.bytes, "\(type)-\(rows).gguf"))
+        }
+        let plain = try #require(try file(32, .q4_0, 32 * 144).tensor(named: "a"))
+        #expect(plain.isInterleaved && plain.typeName == "Q4_0x16" && plain.rowByteCount == 144)
+        // A byte for each 6-bit scale and minimum.
+        let scaled = try #require(try file(16, .q4_K, 16 * 148).tensor(named: "a"))
+        #expect(scaled.rowByteCount == 148 && scaled.bytes.count == 16 * 148)
+        let cut = #expect(throws: GGUFError.self) { try file(24, .q4_0, 24 * 144) }
+        #expect(cut?.description.contains("interleaves 24 rows, no multiple of 16") == true)
+        let float = #expect(throws: GGUFError.self) { try file(16, .f16, 16 * 512) }
+        #expect(float?.description.contains("unknown type number 4097") == true)
+    }
+
     @Test(arguments: GGMLType.allCases)
     func `A block of every type has the bits per weight that ggml publishes`(_ type: GGMLType) {
         let bits: [GGMLType: Double] = [

@@ -19,7 +19,7 @@ private let floatOrderTolerance: Float = 3e-5
     func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {
         var weights = [Float](repeating: .nan, count: fixture.weights.count)
         fixture.bytes.withUnsafeBytes {
-            fixture.format.dequantize($0.baseAddress!, weights.count, &weights)
+            fixture.format.dequantize(.consecutive)($0.baseAddress!, 0, 0, weights.count, &weights)
         }
         #expect(relativeError(weights, fixture.weights) < 1e-6)
     }
@@ -34,7 +34,7 @@ private let floatOrderTolerance: Float = 3e-5
         var expected: [Float] = []
         for r in 0..<rows {
             var row = [Float](repeating: 0, count: k)
-            w.withUnsafeBytes { format.dequantize($0.baseAddress! + r * w.count / rows, k, &row) }
+            w.withUnsafeBytes { format.dequantize(.consecutive)($0.baseAddress!, w.count / rows, r, k, &row) }
             let values = (0..<k).map { j in
                 format.usesQuantizedActivations ? Double(a.q[j]) * Double(a.ds[j / 32 * 2]) : Double(a.x[j])
             }

@@ -129,13 +129,16 @@ func oracle(_ format: WeightFormat, _ w: [UInt8], rows: Int, _ a: TestActivation
 }
 
 /// The product row by row with `kernels`: (tokens, rows).
-func product(_ kernels: ProductKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
+func product(
+    _ kernels: ProductKernels, _ w: [UInt8], rows: Int, rowBytes: Int? = nil, _ a: TestActivations, tokens: Int
+) -> [Float] {
     var y = [Float](repeating: .nan, count: tokens * rows)
     for t in 0..<tokens {
         w.withUnsafeBytes { w in
             y.withUnsafeMutableBufferPointer { y in
                 kernels.gemv(
-                    w.baseAddress!, w.count / rows, rows, a.k, pointer(a.q) + t * a.k, pointer(a.ds) + t * a.k / 16,
+                    w.baseAddress!, rowBytes ?? w.count / rows, rows, a.k, pointer(a.q) + t * a.k,
+                    pointer(a.ds) + t * a.k / 16,
                     pointer(a.x) + t * a.k, y.baseAddress! + t * rows)
             }
         }

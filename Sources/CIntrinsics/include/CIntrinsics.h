@@ -77,6 +77,21 @@ MARTLET_DUP(0) MARTLET_DUP(1) MARTLET_DUP(2) MARTLET_DUP(3) MARTLET_DUP(4) MARTL
 MARTLET_DUP(8) MARTLET_DUP(9) MARTLET_DUP(10) MARTLET_DUP(11)
 MARTLET_DUP(12) MARTLET_DUP(13) MARTLET_DUP(14) MARTLET_DUP(15)
 
+/// Word `i` of a in all words.
+#define MARTLET_DUP_WORD(i) \
+    MARTLET_NEON int8x16_t martlet_dup_word##i(int8x16_t a) { \
+        return vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(a), i)); \
+    }
+MARTLET_DUP_WORD(0) MARTLET_DUP_WORD(1) MARTLET_DUP_WORD(2) MARTLET_DUP_WORD(3)
+
+/// The low nibbles of `low`, with bits 0…3 of `bits` above them.
+MARTLET_NEON uint8x16_t martlet_join_nibbles(uint8x16_t low, uint8x16_t bits) { return vsliq_n_u8(low, bits, 4); }
+/// Every byte shifted by `n` to the left and to the right.
+#define MARTLET_SHIFT_BITS(n) \
+    MARTLET_NEON uint8x16_t martlet_raise_bits##n(uint8x16_t a) { return vshlq_n_u8(a, n); } \
+    MARTLET_NEON uint8x16_t martlet_lower_bits##n(uint8x16_t a) { return vshrq_n_u8(a, n); }
+MARTLET_SHIFT_BITS(1) MARTLET_SHIFT_BITS(2) MARTLET_SHIFT_BITS(3) MARTLET_SHIFT_BITS(4)
+
 #define MARTLET_DOTPROD static inline __attribute__((always_inline, target("dotprod")))
 /// Adds to each lane of `sum` four products of `a`'s lane with the bytes of lane `i` of `b`.
 #define MARTLET_DOT_LANE(i) \

@@ -41,13 +41,14 @@ extension ConfigurationReader {
         if let first = lora.first, !Supported.lora {
             problems.error(first.line, "this build cannot use LoRA adapters yet", "Leave lora out")
         }
+        let pack = table.bool("pack") ?? true
         table.finish(hints: [
             "file": "Did you mean path?", "url": "Did you mean path? Models are files here",
         ])
         guard let path else { return nil }
         return Configuration.ModelSection(
             name: name, path: path.value, sha256: sha256, context: context, threads: threads, kvCache: kvCache,
-            lora: lora.map(\.value))
+            lora: lora.map(\.value), pack: pack)
     }
 
     private func kvCache(_ table: TableReader) -> String {

@@ -43,10 +43,17 @@ final class Engine: Sendable {
         var tasks: [TaskSection]
     }
 
+    /// What the runner was made of.
+    private struct Loaded {
+        var models: [Configuration.ModelSection]
+        var tasks: [TaskSection]
+    }
+
     private struct State {
         var thread: EngineThread?
         var description = Description()
         var reload: Reload?
+        var remaps = false
         var isCancelled = false
         var budget: Budget?
         var startFailure: DaemonError?
@@ -92,7 +99,7 @@ final class Engine: Sendable {
                 describe(runner)
                 loaded.signal()
                 runner.prepare(tasks)
-                serve(runner, models: models)
+                serve(runner, Loaded(models: models, tasks: tasks))
             } catch {
                 state.withLock { $0.startFailure = error }
                 loaded.signal()
@@ -110,6 +117,12 @@ final class Engine: Sendable {
     /// Takes over tasks and models before the next job; models that are loaded already stay loaded.
     func reload(models: [Configuration.ModelSection], tasks: [TaskSection]) {
         state.withLock { $0.reload = Reload(models: models, tasks: tasks) }
+        scheduler.interrupt()
+    }
+
+    /// Maps the models again before the next job: there are better files of the same weights.
+    func remap() {
+        state.withLock { $0.remaps = true }
         scheduler.interrupt()
     }
 
@@ -133,13 +146,13 @@ final class Engine: Sendable {
         state.withLock { $0.description = description }
     }
 
-    private func serve(_ first: any TaskRunner, models: [Configuration.ModelSection]) {
+    private func serve(_ first: any TaskRunner, _ loaded: Loaded) {
         var runner = first
-        var models = models
+        var loaded = loaded
         while true {
             switch scheduler.take() {
             case .stopped: return
-            case .interrupted: applyReload(to: &runner, loaded: &models)
+            case .interrupted: applyReload(to: &runner, &loaded)
             case .job(let job):
                 waitWhilePaused()
                 if let budget { runner.apply(budget) }
@@ -151,24 +164,29 @@ final class Engine: Sendable {
         }
     }
 
-    private func applyReload(to runner: inout any TaskRunner, loaded: inout [Configuration.ModelSection]) {
-        let reload = state.withLock { state in
-            defer { state.reload = nil }
-            return state.reload
+    private func applyReload(to runner: inout any TaskRunner, _ loaded: inout Loaded) {
+        let (reload, remaps) = state.withLock { state in
+            defer { (state.reload, state.remaps) = (nil, false) }
+            return (state.reload, state.remaps)
         }
-        guard let reload else { return }
+        let next = reload.map { Loaded(models: $0.models, tasks: $0.tasks) } ?? loaded
+        guard reload != nil || remaps else { return }
         var failure: DaemonError?
-        if reload.models != loaded {
+        if remaps || next.models != loaded.models {
             do throws(DaemonError) {
-                runner = try makeRunner(reload.models, { [self] in isCancelled })
-                loaded = reload.models
+                runner = try makeRunner(next.models, { [self] in isCancelled })
+                loaded.models = next.models
                 describe(runner)
             } catch {
                 failure = error
             }
         }
-        if failure == nil { runner.prepare(reload.tasks) }
-        onReload(failure)
+        if failure == nil {
+            loaded.tasks = next.tasks
+            runner.prepare(next.tasks)
+        }
+        // Models that were only to be mapped again stay as they are.
+        if reload != nil { onReload(failure) }
     }
 
     private func run(_ job: Job, on runner: any TaskRunner) -> Outcome {

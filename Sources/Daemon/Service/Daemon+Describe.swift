@@ -41,6 +41,30 @@ extension Daemon {
         }
     }
 
+    /// Makes the packed forms of models that have none, and lets the engine map them.
+    func pack(_ models: [Configuration.ModelSection]) {
+        guard let pack = parts.pack, models.contains(where: \.pack) else { return }
+        _ = EngineThread(name: "martlet-pack") { [weak self] in
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+            var isNew = false
+            for model in models where model.pack {
+                let result = pack(model.path) { [weak self] in self.map { !$0.engine.isCancelled } ?? false }
+                guard let self, !self.engine.isCancelled else { return }
+                switch result {
+                case .notNeeded: break
+                case .packed(let path, let seconds):
+                    isNew = true
+                    self.log.notice(
+                        "the model \(model.name) is packed for speed: \(path), \(Int(seconds.rounded(.up))) s")
+                case .failed(let why):
+                    // No harm: its rows are read as they stand in the file.
+                    self.log.notice("the model \(model.name) is not packed: \(why)")
+                }
+            }
+            if isNew { self?.engine.remap() }
+        }
+    }
+
     private var boardName: String {
         let configured = live.current.device.board
         if configured != "auto" { return configured }

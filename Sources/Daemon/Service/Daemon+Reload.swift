@@ -59,6 +59,7 @@ extension Daemon {
         }
         forgetTasks(gone: Set(old.tasks.map(\.name)).subtracting(new.tasks.map(\.name)))
         publishInfo()
+        if new.models != old.models { pack(new.models) }
         log.notice("the configuration is reloaded: \(new.tasks.count) tasks")
     }
 

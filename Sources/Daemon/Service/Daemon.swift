@@ -31,6 +31,8 @@ public struct DaemonParts: Sendable {
     public var notifier = ServiceNotifier(socketPath: nil)
     /// SHA-256 of a file; it takes seconds on a small board, so it is asked for in the background. Nil: not published.
     public var digest: (@Sendable (_ path: String) -> String?)?
+    /// Makes the packed form of a model, while the second argument says that nobody waits for the end. Nil: never.
+    public var pack: (@Sendable (_ path: String, _ goesOn: @Sendable () -> Bool) -> PackingResult)?
 
     public init(
         transport: any MessageTransport, spool: Spool, makeRunner: @escaping TaskRunnerFactory, logger: Logger
@@ -115,6 +117,7 @@ public final class Daemon: Sendable {
             throw DaemonError("cannot start the MQTT client: \(error)", exitStatus: 69)
         }
         publishDigests(of: configuration.models)
+        pack(configuration.models)
         log.notice("ready: \(configuration.tasks.count) tasks, broker \(configuration.broker.host)")
     }
 

@@ -73,6 +73,7 @@ public enum Program {
             }, logger: logger)
         parts.build = build
         parts.notifier = ServiceNotifier()
+        parts.pack = ModelRunner.pack
         parts.digest = { try? SHA256.hexadecimal(ofFile: $0) }
         parts.loadConfiguration = { () throws(ConfigurationError) in try Configuration.load(path: path) }
         return parts
@@ -95,16 +96,10 @@ public enum Program {
             base = "/var/lib"
         }
         let folder = "\(base)/martlet/\(device)"
-        var made = ""
-        for part in folder.split(separator: "/") {
-            made += "/\(part)"
-            guard mkdir(made, 0o700) != 0, errno != EEXIST else { continue }
-            let error = SystemError("make the folder", made)
-            // A parent that cannot be made but exists, as on a read-only root, is no failure.
-            if access(made, F_OK) == 0 { continue }
-            throw DaemonError(
-                "\(error). Set STATE_DIRECTORY to one that martlet may write to",
-                exitStatus: 73)
+        do throws(SystemError) {
+            try makeFolders(folder)
+        } catch {
+            throw DaemonError("\(error). Set STATE_DIRECTORY to one that martlet may write to", exitStatus: 73)
         }
         return folder
     }

@@ -1,0 +1,170 @@
+import GGUF
+import Glibc
+import Kernels
+import Linux
+import QuantBlocks
+
+/// A model's weights once more, with interleaved rows: written once, then mapped in place of the original's.
+///
+/// Decode reads such rows as one stream with a row a lane; prefill unpacks them with less work. The file holds all the
+/// original's metadata, so it is a model by itself too.
+public struct PackedModel {
+    /// Which file it was made of: see `fingerprint`.
+    static let sourceKey = "martlet.packed.source"
+
+    /// Where packed models are kept: `$MARTLET_CACHE`, systemd's `$CACHE_DIRECTORY`, or `martlet` in the user's cache.
+    public static var folder: String? {
+        func variable(_ name: String) -> String? {
+            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        }
+        // systemd lists several folders with colons between them.
+        let systemd = variable("CACHE_DIRECTORY").map { String($0.prefix { $0 != ":" }) }
+        return variable("MARTLET_CACHE") ?? systemd ?? variable("XDG_CACHE_HOME").map { $0 + "/martlet" }
+            ?? variable("HOME").map { $0 + "/.cache/martlet" }
+    }
+
+    /// The place of `file`'s packed form in `folder`.
+    public static func path(for file: GGUFFile, in folder: String) -> String {
+        let name = file.path.split(separator: "/").last.map(String.init) ?? "model.gguf"
+        let stem = name.hasSuffix(".gguf") ? String(name.dropLast(5)) : name
+        return "\(folder)/packed/\(stem)-\(fingerprint(file).prefix(16)).gguf"
+    }
+
+    /// The packed form of `file` if there is one that fits; nil also when it is damaged, because the original serves.
+    static func find(for file: GGUFFile, in folder: String?) -> GGUFFile? {
+        // A model without a folder of packed ones is not read for its fingerprint.
+        guard let folder, access("\(folder)/packed", X_OK) == 0, file.string(sourceKey) == nil,
+            case let path = path(for: file, in: folder), access(path, R_OK) == 0,
+            let packed = try? GGUFFile(path: path), packed.string(sourceKey) == fingerprint(file)
+        else { return nil }
+        return packed
+    }
+
+    /// Writes `file`'s packed form into `folder`, unless it is there already or another process is writing it.
+    ///
+    /// - Returns: where it is, and whether it was written now; nil when another process is at it.
+    /// - Throws: as `write`, and `SystemError` when the folder cannot be made or has not enough room.
+    public static func add(
+        _ file: GGUFFile, to folder: String, progress: (Int, Int) -> Bool = { _, _ in true }
+    ) throws -> (path: String, isNew: Bool)? {
+        let (folder, path) = (folder + "/packed", path(for: file, in: folder))
+        try makeFolders(folder)
+        // Held until it is closed: two daemons of one user start at once after a power failure.
+        let lock = open(folder + "/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0 else { throw SystemError("create", folder + "/.lock") }
+        defer { close(lock) }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return nil }
+        if access(path, R_OK) == 0, (try? GGUFFile(path: path)) != nil { return (path, false) }
+        removeLeftovers(in: folder)
+        try checkRoom(for: file.mapped.bytes.count, in: folder)
+        try write(file, to: path, progress: progress)
+        return (path, true)
+    }
+
+    /// Parts of writers that were killed; nobody else writes here while we hold the lock.
+    private static func removeLeftovers(in folder: String) {
+        guard let list = opendir(folder) else { return }
+        defer { closedir(list) }
+        while let entry = readdir(list) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name.hasSuffix(".part") { unlink("\(folder)/\(name)") }
+        }
+    }
+
+    /// A packed model is a convenience: it never takes the last tenth of a disk, which the spool may need.
+    private static func checkRoom(for bytes: Int, in folder: String) throws(SystemError) {
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0 else { throw SystemError("look at the disk of", folder) }
+        let left = Double(status.f_bavail) * Double(status.f_frsize) - Double(bytes)
+        guard left > Double(status.f_blocks) * Double(status.f_frsize) / 10 else {
+            throw SystemError("keep a packed model in", folder, code: ENOSPC)
+        }
+    }
+
+    /// Tells one file from another without reading all of it: its size, when it changed, and 64 samples of its bytes.
+    static func fingerprint(_ file: GGUFFile) -> String {
+        let (samples, sampleBytes) = (64, 4096)
+        let bytes = file.mapped.bytes
+        var digest = SHA256()
+        withUnsafeBytes(of: (UInt64(bytes.count).littleEndian, Int64(file.mapped.modified).littleEndian)) {
+            digest.update($0)
+        }
+        for sample in 0..<samples {
+            let start = max(0, bytes.count - sampleBytes) / samples * sample
+            digest.update(UnsafeRawBufferPointer(rebasing: bytes[start..<min(bytes.count, start + sampleBytes)]))
+        }
+        return digest.finish()
+    }
+
+    /// Whether a tensor's rows are heads of attention, which are shared out to threads one by one.
+    static func isHeads(_ name: String) -> Bool {
+        ["attn_q.weight", "attn_k.weight", "attn_v.weight"].contains { name.hasSuffix(".\($0)") }
+    }
+
+    private static func format(of tensor: GGUFTensor, _ config: ModelConfig) -> WeightFormat? {
+        guard tensor.dimensions.count == 2, !tensor.isInterleaved, tensor.rows % tileRows == 0,
+            tensor.type.bytesPerInterleavedBlock != nil, !isHeads(tensor.name) || config.headLength % tileRows == 0
+        else { return nil }
+        return WeightFormat(rawValue: tensor.type.rawValue)
+    }
+
+    /// Why `file` cannot be packed, in words that follow "cannot pack FILE: "; nil when it can.
+    public static func obstacle(_ file: GGUFFile) throws(ModelError) -> String? {
+        if file.string(sourceKey) != nil { return "it is packed already" }
+        let config = try ModelConfig(file)
+        guard !file.tensors.contains(where: { format(of: $0, config) != nil }) else { return nil }
+        return "none of its weights would gain by it, because none is quantised"
+    }
+
+    /// Writes the packed form of `file` to `path`, replacing it only when complete.
+    ///
+    /// - Parameter progress: called with the bytes of weights done, of how many; false stops.
+    /// - Returns: how many tensors were interleaved.
+    /// - Throws: `ModelError` when it cannot be packed, `GGUFError` when the file cannot be written.
+    @discardableResult
+    public static func write(
+        _ file: GGUFFile, to path: String, progress: (Int, Int) -> Bool = { _, _ in true }
+    ) throws -> Int {
+        if let obstacle = try obstacle(file) {
+            throw ModelError("cannot pack \(file.path): \(obstacle). Use it as it is")
+        }
+        let config = try ModelConfig(file)
+        var writer = GGUFWriter(metadataOf: file)
+        writer.set(sourceKey, .string(fingerprint(file)))
+        for tensor in file.tensors {
+            try writer.add(
+                tensor: tensor.name, tensor.dimensions, tensor.type, isInterleaved: format(of: tensor, config) != nil)
+        }
+        let total = file.tensors.reduce(0) { $0 + $1.bytes.count }
+        var done = 0
+        try writer.write(to: path) { (described, output) throws(SystemError) in
+            guard let tensor = file.tensor(named: described.name) else { return }
+            if let format = format(of: tensor, config) {
+                try append(tensor, format, to: output)
+            } else {
+                try output.append(tensor.bytes)
+            }
+            done += tensor.bytes.count
+            guard progress(done, total) else { throw SystemError("write", path, code: ECANCELED) }
+        }
+        return writer.tensors.count(where: \.isInterleaved)
+    }
+
+    private static func append(
+        _ tensor: GGUFTensor, _ format: WeightFormat, to output: ReplacedFile
+    ) throws(SystemError) {
+        guard let interleave = format.interleave, let base = tensor.bytes.baseAddress else { return }
+        let size = format.bandByteCount(columns: tensor.rowLength)
+        for band in 0..<(tensor.rows / tileRows) {
+            let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+                guard let to = buffer.baseAddress else { return }
+                to.initialize(repeating: 0, count: size)
+                interleave(base + band * tileRows * tensor.rowByteCount, tensor.rowByteCount, tensor.rowLength, to)
+                count = size
+            }
+            try output.append(bytes)
+        }
+    }
+}

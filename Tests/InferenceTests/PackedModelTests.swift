@@ -1,0 +1,100 @@
+import GGUF
+import Glibc
+import Inference
+import Linux
+import TestModels
+import Testing
+
+/// A share of the largest logit. Decode of interleaved rows adds floats in the order of the tiles; attention does not.
+private let logitTolerance: Float = 1e-4
+
+@Suite struct PackedModelTests {
+    /// The real model's packed form, in a folder of its own that goes away with it.
+    private final class Packed {
+        let folder: String
+        let original: Model
+        let path: String
+
+        init() throws {
+            var template = Array("/tmp/martlet-packed-XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { throw SystemError("make a folder in", "/tmp") }
+            folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            original = try Model(path: realModel().file.path, packedFolder: nil)
+            path = PackedModel.path(for: original.file, in: folder)
+            try makeFolders(folder + "/packed")
+            try PackedModel.write(original.file, to: path)
+        }
+
+        deinit {
+            unlink(path)
+            rmdir(folder + "/packed")
+            rmdir(folder)
+        }
+    }
+
+    @Test func answersStayTheSame() throws {
+        let packed = try Packed()
+        let model = try Model(path: packed.original.file.path, packedFolder: packed.folder)
+        #expect(model.isPacked && !packed.original.isPacked)
+        let tokens: [Int32] = [504, 2365, 355, 260, 6097, 314, 2241, 28, 3029, 1056, 506]
+        let (expected, got) = (
+            try Session(model: packed.original, context: 32, threads: 2),
+            try Session(model: model, context: 32, threads: 2)
+        )
+        var (one, other): ([[Float]], [[Float]]) = ([], [])
+        try expected.evaluate(tokens + tokens) { _, logits in one.append(Array(logits)) }
+        try got.evaluate(tokens) { _, logits in other.append(Array(logits)) }
+        // The second half token by token, which goes by rows instead of by tiles: a row a lane in both.
+        for token in tokens {
+            try got.evaluate([token])
+            other.append(Array(got.logits()))
+        }
+        for (a, b) in zip(one, other) {
+            let largest = a.map(abs).max() ?? 0
+            #expect((zip(a, b).map { abs($0 - $1) }.max() ?? .infinity) < logitTolerance * largest)
+        }
+        // Rows of the head on their own, within bands and at their edges.
+        let rows: [Int32] = [0, 1, 15, 16, 17, 4_711, 49_151]
+        let all = Array(got.logits())
+        #expect(got.logits(of: rows) == rows.map { all[Int($0)] })
+    }
+
+    @Test func thePackedFileIsAModelItself() throws {
+        let packed = try Packed()
+        let model = try Model(path: packed.path, packedFolder: packed.folder)
+        #expect(model.isPacked)
+        #expect(model.file.tensor(named: "blk.0.ffn_up.weight")?.typeName == "Q4_1x16")
+        #expect(
+            try model.tokenizer.encode("freezer", addSpecial: true, parseSpecial: false)
+                == packed.original.tokenizer.encode("freezer", addSpecial: true, parseSpecial: false))
+        #expect(model.firstUnusableTensor() == nil)
+        #expect(throws: ModelError.self) { try PackedModel.write(model.file, to: packed.path + ".2") }
+        #expect(access(packed.path + ".2", F_OK) != 0)
+    }
+
+    @Test func aDamagedOneIsLeftAlone() throws {
+        let packed = try Packed()
+        #expect(truncate(packed.path, 50_000_000) == 0)
+        let model = try Model(path: packed.original.file.path, packedFolder: packed.folder)
+        #expect(!model.isPacked)
+    }
+
+    @Test func oneOfAnotherFileIsNotTaken() throws {
+        let packed = try Packed()
+        let tiny = try TinyModel()
+        // At the place of the tiny model's own.
+        let place = PackedModel.path(for: tiny.model.file, in: packed.folder)
+        #expect(rename(packed.path, place) == 0)
+        defer { unlink(place) }
+        #expect(try Model(path: tiny.model.file.path, packedFolder: packed.folder).isPacked == false)
+    }
+
+    @Test func floatsGainNothingAndAreRefused() throws {
+        let tiny = try TinyModel()
+        let error = #expect(throws: ModelError.self) {
+            try PackedModel.write(tiny.model.file, to: "/tmp/martlet-none.gguf")
+        }
+        #expect(error?.description.contains("none of its weights would gain") == true)
+        #expect(access("/tmp/martlet-none.gguf", F_OK) != 0)
+    }
+}
