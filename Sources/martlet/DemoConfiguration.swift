@@ -22,6 +22,8 @@ struct DemoConfiguration {
         path = \(quoted(model))
         context = 2048
         threads = \(threads)
+        # A demonstration leaves nothing behind.
+        pack = false
 
         [[task]]
         name = "request"

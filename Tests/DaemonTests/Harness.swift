@@ -114,7 +114,8 @@ final class Harness: Sendable {
     init(
         _ tasks: String = Harness.tasks, limits: String = "", broker: InMemoryBroker = InMemoryBroker(),
         spool: Spool? = nil, tree: FileTree = .machine, start: Bool = true, reload: (@Sendable () -> String)? = nil,
-        makeRunner: TaskRunnerFactory? = nil
+        makeRunner: TaskRunnerFactory? = nil, model: String = "",
+        pack: (@Sendable (String, @Sendable () -> Bool) -> PackingResult)? = nil
     ) throws {
         @Sendable func whole(_ tasks: String) -> String {
             """
@@ -125,6 +126,7 @@ final class Harness: Sendable {
             [[model]]
             name = "m"
             path = "/m.gguf"
+            \(model)
             [limits]
             \(limits)
             \(tasks)
@@ -143,6 +145,7 @@ final class Harness: Sendable {
             logger: Logger(label: "test") { _ in SilentLog() })
         parts.time = clock.source
         parts.tree = tree
+        parts.pack = pack
         if let reload {
             parts.loadConfiguration = { () throws(ConfigurationError) in
                 try Configuration.parse(Array(whole(reload()).utf8), file: "m.toml", context: testContext)

@@ -69,6 +69,65 @@ import Transport
         harness.stop()
     }
 
+    @Test func aModelThatWasPackedIsMappedAgainBetweenEvents() throws {
+        let made = Mutex(0)
+        let isDone = Gate()
+        let harness = try Harness(
+            makeRunner: { (models, _) throws(DaemonError) in
+                made.withLock { $0 += 1 }
+                return FakeRunner(models, gate: Gate())
+            },
+            pack: { path, goesOn in
+                isDone.note(path)
+                isDone.wait()
+                return goesOn() ? .packed(path: "/cache/m.gguf", seconds: 1) : .failed("stopped")
+            })
+        harness.publish("door/a", "unusual")
+        _ = try harness.results("door", count: 1)
+        // Packing is still going on, and nobody waited for it.
+        try wait { isDone.seen == ["/m.gguf"] }
+        #expect(made.withLock { $0 } == 1)
+        isDone.open()
+        try wait { made.withLock { $0 } == 2 }
+        harness.publish("door/a", "routine")
+        #expect(try harness.results("door", count: 2)[1]["label"] == .string("routine"))
+        harness.stop()
+    }
+
+    @Test(arguments: [PackingResult.notNeeded, .failed("the disk is full")])
+    func aModelThatIsNotPackedStaysAsItIs(result: PackingResult) throws {
+        let made = Mutex(0)
+        let isDone = Gate()
+        let harness = try Harness(
+            makeRunner: { (models, _) throws(DaemonError) in
+                made.withLock { $0 += 1 }
+                return FakeRunner(models, gate: Gate())
+            },
+            pack: { path, _ in
+                defer { isDone.note(path) }
+                return result
+            })
+        try wait { isDone.seen == ["/m.gguf"] }
+        harness.publish("door/a", "unusual")
+        _ = try harness.results("door", count: 1)
+        #expect(made.withLock { $0 } == 1)
+        harness.stop()
+    }
+
+    @Test func aModelIsPackedOnlyWhereTheConfigurationAllowsIt() throws {
+        let asked = Gate()
+        let harness = try Harness(
+            model: "pack = false",
+            pack: { path, _ in
+                asked.note(path)
+                return .notNeeded
+            })
+        harness.publish("door/a", "unusual")
+        _ = try harness.results("door", count: 1)
+        #expect(asked.seen.isEmpty)
+        harness.stop()
+    }
+
     @Test func aBadConfigurationIsNotTakenOver() throws {
         let harness = try Harness(reload: { "[[task]]\nkind = \"nonsense\"" })
         let reply = try harness.request("reload", #"{"transaction":7}"#)
