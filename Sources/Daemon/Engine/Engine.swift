@@ -99,7 +99,8 @@ final class Engine: Sendable {
                 describe(runner)
                 loaded.signal()
                 runner.prepare(tasks)
-                serve(runner, Loaded(models: models, tasks: tasks))
+                // Consumed, so that a reload frees the models this one mapped.
+                serve(consume runner, Loaded(models: models, tasks: tasks))
             } catch {
                 state.withLock { $0.startFailure = error }
                 loaded.signal()
@@ -146,8 +147,8 @@ final class Engine: Sendable {
         state.withLock { $0.description = description }
     }
 
-    private func serve(_ first: any TaskRunner, _ loaded: Loaded) {
-        var runner = first
+    private func serve(_ first: consuming any TaskRunner, _ loaded: Loaded) {
+        var runner = consume first
         var loaded = loaded
         while true {
             switch scheduler.take() {
