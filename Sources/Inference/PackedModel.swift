@@ -115,7 +115,7 @@ public struct PackedModel {
         if file.string(sourceKey) != nil { return "it is packed already" }
         let config = try ModelConfig(file)
         guard !file.tensors.contains(where: { format(of: $0, config) != nil }) else { return nil }
-        return "none of its weights would gain by it, because none is quantised"
+        return "none of its weights is of a type that is packed (Q4_0 to Q8_0, Q4_K to Q6_K, IQ4_NL)"
     }
 
     /// Writes the packed form of `file` to `path`, replacing it only when complete.
