@@ -10,11 +10,14 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
     public let system: SystemError?
 
     /// True when the file does not exist, so that a command can answer with the right exit status.
-    public var isNotFound: Bool { system?.isNotFound ?? false }
+    public var isNotFound: Bool { !isUnwritable && (system?.isNotFound ?? false) }
+    /// True when it was to be written and could not be.
+    public let isUnwritable: Bool
 
     init(unreachable path: String, _ error: SystemError) {
         self.path = path
         self.system = error
+        isUnwritable = false
         let advice = error.isNotFound ? "Check the path" : "Check that it is a readable file"
         description = "cannot \(error.operation) \(path): \(error.reason). \(advice)"
     }
@@ -22,12 +25,14 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
     init(unwritable path: String, _ error: SystemError) {
         self.path = path
         self.system = error
+        isUnwritable = true
         description = "cannot \(error.operation) \(path): \(error.reason). Check the folder, its rights and free space"
     }
 
     init(notGGUF path: String, _ reason: String, _ advice: String = "Download the model again or convert it to GGUF") {
         self.path = path
         self.system = nil
+        isUnwritable = false
         description = "\(path) is not a GGUF file: \(reason). \(advice)"
     }
 
@@ -35,6 +40,7 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
     init(damaged path: String, _ reason: String, _ advice: String = "Download the model again") {
         self.path = path
         self.system = nil
+        isUnwritable = false
         description = "\(path) is not a valid GGUF file: \(reason). \(advice)"
     }
 
@@ -42,6 +48,7 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
     init(unsupported path: String, _ reason: String, _ advice: String) {
         self.path = path
         self.system = nil
+        isUnwritable = false
         description = "\(path) is not supported: \(reason). \(advice)"
     }
 }

@@ -33,7 +33,9 @@ struct CommandError: Error {
     static func from(_ error: any Error) -> CommandError? {
         switch error {
         case let error as CommandError: error
-        case let error as GGUFError: CommandError(error.isNotFound ? .notFound : .data, error.description)
+        case let error as GGUFError:
+            CommandError(
+                error.isUnwritable ? .cannotCreate : error.isNotFound ? .notFound : .data, error.description)
         case let error as ModelError: CommandError(.data, error.description)
         case let error as TokenizerError: CommandError(.data, error.description)
         case let error as InferenceError: CommandError(.data, error.description)

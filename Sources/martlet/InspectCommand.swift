@@ -107,7 +107,7 @@ extension ModelCommand {
         /// Weights by type, the most first.
         private func quantization(_ file: GGUFFile) -> [(String, Int)] {
             var counts: [String: Int] = [:]
-            for tensor in file.tensors { counts[tensor.type.name, default: 0] += tensor.elementCount }
+            for tensor in file.tensors { counts[tensor.typeName, default: 0] += tensor.elementCount }
             return counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { ($0.key, $0.value) }
         }
 

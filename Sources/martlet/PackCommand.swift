@@ -1,6 +1,7 @@
 import ArgumentParser
 import GGUF
 import Inference
+import Linux
 
 extension ModelCommand {
     struct Pack: ParsableCommand {
@@ -34,7 +35,13 @@ extension ModelCommand {
             if let obstacle = try PackedModel.obstacle(file) {
                 throw CommandError(.data, "cannot pack \(file.path): \(obstacle). Use it as it is")
             }
-            guard let packed = try PackedModel.add(file, to: folder, progress: show) else {
+            let packed: (path: String, isNew: Bool)?
+            do {
+                packed = try PackedModel.add(file, to: folder, progress: show)
+            } catch let error as SystemError {
+                throw CommandError(.cannotCreate, "\(error). Set MARTLET_CACHE to a folder with room, or give --out")
+            }
+            guard let packed else {
                 throw CommandError(.unavailable, "another martlet is packing in \(folder). Wait until it is done")
             }
             bar.finish()

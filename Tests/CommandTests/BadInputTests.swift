@@ -19,10 +19,12 @@ import Testing
         try #require(mkfifo(folder.path("pipe"), 0o600) == 0)
     }
 
-    /// Words of a command line; FOLDER and MODEL stand for this test's own.
+    /// Words of a command line; FOLDER and MODEL stand for this test's own, REAL for the default model.
     private func child(_ line: String) throws -> Child {
+        let real = line.contains("REAL") ? try realModel().file.path : ""
         let words = line.split(separator: " ").map {
             String($0).replacing("FOLDER", with: folder.root).replacing("MODEL", with: model)
+                .replacing("REAL", with: real)
         }
         return try Child([try builtProgram("martlet")] + words)
     }
@@ -51,6 +53,11 @@ import Testing
         ("model perplexity MODEL --file FOLDER/none", 66, "No such file or directory"),
         ("model perplexity MODEL --file FOLDER", 65, "cannot read"),
         ("model perplexity MODEL --file FOLDER/text", 65, "less than a window"),
+        ("model pack FOLDER/none", 66, "No such file or directory"),
+        ("model pack FOLDER/text", 65, "does not begin with 'GGUF'"),
+        ("model pack MODEL --out FOLDER/out", 65, "none of its weights is of a type that is packed"),
+        ("model pack REAL --out FOLDER/none/out", 73, "No such file or directory"),
+        ("model pack REAL --out FOLDER/full", 73, "No space left on device"),
         ("summarize --model MODEL FOLDER", 65, "cannot read"),
         ("summarize --model MODEL FOLDER/empty", 65, "nothing to summarize"),
         ("config check FOLDER/none", 66, "No such file or directory"),
