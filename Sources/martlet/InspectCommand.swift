@@ -15,20 +15,26 @@ extension ModelCommand {
 
         func run() throws {
             let file = try GGUFFile(path: file)
-            let need: MemoryNeed?
+            let running: Running?
             let problem: String?
             do {
                 let model = try Model(path: self.file)
-                need = model.memoryNeed(context: min(max(1, context), model.config.contextLength))
-                problem = nil
+                let need = model.memoryNeed(context: min(max(1, context), model.config.contextLength))
+                (running, problem) = (Running(need: need, isPacked: model.isPacked), nil)
             } catch let error as ModelError {
                 // A file we cannot run can still be looked into.
-                (need, problem) = (nil, error.description)
+                (running, problem) = (nil, error.description)
             }
-            writeOutput(json ? line(file, need, problem) : table(file, need, problem))
+            writeOutput(json ? line(file, running, problem) : table(file, running, problem))
         }
 
-        private func line(_ file: GGUFFile, _ need: MemoryNeed?, _ problem: String?) -> String {
+        /// What is known of a model that runs.
+        private struct Running {
+            let need: MemoryNeed
+            let isPacked: Bool
+        }
+
+        private func line(_ file: GGUFFile, _ running: Running?, _ problem: String?) -> String {
             let architecture = file.string("general.architecture") ?? ""
             return JSONWriter.line { writer in
                 writer.member("file", file.path)
@@ -42,7 +48,8 @@ extension ModelCommand {
                 }
                 writer.member("runs", problem == nil)
                 if let problem { writer.member("problem", problem) }
-                if let need {
+                if let running { writer.member("packed", running.isPacked) }
+                if let need = running?.need {
                     writer.object("memory") { memory in
                         memory.member("context", need.context)
                         memory.member("file_mb", megabytes(need.file), decimals: 1)
@@ -70,7 +77,7 @@ extension ModelCommand {
             }
         }
 
-        private func table(_ file: GGUFFile, _ need: MemoryNeed?, _ problem: String?) -> String {
+        private func table(_ file: GGUFFile, _ running: Running?, _ problem: String?) -> String {
             let architecture = file.string("general.architecture") ?? "unknown"
             var rows: [(String, String)] = [("file", file.path), ("architecture", architecture)]
             if let name = file.string("general.name") { rows.append(("name", name)) }
@@ -84,7 +91,10 @@ extension ModelCommand {
             }
             let types = quantization(file).map { "\($0.0) \(Rounded(Double($0.1) / 1e6, 1)) M" }
             rows.append(("weights", types.joined(separator: ", ")))
-            if let need {
+            if let running {
+                rows.append(("packed", running.isPacked ? "yes" : "not yet: martlet model pack makes it faster"))
+            }
+            if let need = running?.need {
                 rows.append(("mapped file", "\(Rounded(megabytes(need.file), 1)) MB, shared with the page cache"))
                 rows.append(
                     ("cache", "\(Rounded(megabytes(need.cache), 1)) MB if all \(need.context) tokens are used"))
