@@ -6,6 +6,7 @@
 # Settings by environment, with their defaults:
 #   PROMPT=256 GENERATE=64   tokens
 #   MARTLET=.build/sdk/aarch64-unknown-linux-gnu/release/martlet      what `make aarch64` builds
+#   FUNCTIONS=      10: also the ten functions that take most of a token of prefill, and of decode
 # One JSON line on stdout, the same as text on stderr.
 #
 # Three runs of one thread (waiting threads spin, and spins would count), each without a warm-up:
@@ -19,7 +20,7 @@
 set -euo pipefail
 
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-(($# == 2)) || { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 64; }
+(($# == 2)) || { sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 64; }
 cpu=$1 model=$2 prompt=${PROMPT:-256} generate=${GENERATE:-64}
 martlet=${MARTLET:-$here/../.build/sdk/aarch64-unknown-linux-gnu/release/martlet}
 [[ -f $model ]] || { echo "instructions: error: no model $model. scripts/fetch-model prints the default's path" >&2; exit 66; }
@@ -30,10 +31,11 @@ counter=$("$here/counters/build.sh" instructions)
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
-# count PROMPT GENERATE: instructions of a whole run; the run's own report goes to a file.
+# count PROMPT GENERATE NAME: instructions of a whole run; the run's own report goes to a file, and what each function
+# took to NAME.functions.
 count() {
     rm -f "$work/count"
-    QEMU_FLAGS="-plugin $counter,out=$work/count" "$here/../boards/sdk/qemu.sh" "$cpu" "$martlet" bench \
+    QEMU_FLAGS="-plugin $counter,out=$work/count${FUNCTIONS:+,functions=$work/$3.functions}" "$here/../boards/sdk/qemu.sh" "$cpu" "$martlet" bench \
         --model "$model" --threads 1 --prompt "$1" --generate "$2" --repeat 1 --no-warm-up --json \
         >"$work/report" 2>"$work/log" || true
     # No report: martlet failed. No count: qemu takes no plug-ins, or not this one.
@@ -44,9 +46,9 @@ count() {
     fi
     cat "$work/count"
 }
-base=$(count 1 0)
-prefill=$(count "$prompt" 0)
-decode=$(count 1 "$generate")
+base=$(count 1 0 base)
+prefill=$(count "$prompt" 0 prefill)
+decode=$(count 1 "$generate" decode)
 tier=$(sed -nE 's/.*"tier":"([^"]*)".*/\1/p' "$work/report")
 
 awk -v base="$base" -v prefill="$prefill" -v decode="$decode" -v prompt="$prompt" -v generate="$generate" \
@@ -57,3 +59,17 @@ awk -v base="$base" -v prefill="$prefill" -v decode="$decode" -v prompt="$prompt
         cpu, tier, token / 1e6, prompt, step / 1e6, generate > "/dev/stderr"
     printf "{\"cpu\":\"%s\",\"tier\":\"%s\",\"prompt\":%d,\"generate\":%d,\"prefill_instructions\":%.0f,\"decode_instructions\":%.0f}\n",
         cpu, tier, prompt, generate, token, step }'
+
+# functions NAME TOKENS: what a token takes beyond the base run, the most first.
+functions() {
+    awk -v tokens="$2" 'NR == FNR { base[$2] += $1; next } { all[$2] += $1 }
+        END { for (name in all) printf "%9.3f  %s\n", (all[name] - base[name]) / tokens / 1e6, name }' \
+        "$work/base.functions" "$work/$1.functions" | sort -rn | awk -v most="$FUNCTIONS" "NR <= most" \
+        | { if command -v swift-demangle >/dev/null; then swift-demangle -compact -simplified | sed 's, (.*,,; s,([^ ]*:.*,,'; else cat; fi; } >&2
+}
+if [[ -n ${FUNCTIONS-} ]]; then
+    echo "instructions: a token of prefill" >&2
+    functions prefill $((prompt > 1 ? prompt - 1 : 1))
+    echo "instructions: a token of decode" >&2
+    functions decode "$generate"
+fi
