@@ -28,18 +28,17 @@ extension InterleavedQuads {
 func fiveBits(_ codes: UnsafeRawPointer, _ bits: UnsafeRawPointer, _ c: Int) -> Weights32 {
     let packed = (codes + c &* 64).loadUnaligned(as: uint8x16_t.self)
     let fifth = bits.loadUnaligned(as: uint8x16_t.self)
-    // Bit c is moved below the nibble's place, bit 4 + c to it.
-    let (low, high): (uint8x16_t, uint8x16_t)
+    // Bits c and 4 + c to bits 0 and 4, alone: then an instruction each puts them above the nibbles.
+    let moved: uint8x16_t
     switch c {
-    case 0: (low, high) = (fifth, fifth)
-    case 1: (low, high) = (martlet_lower_bits1(fifth), martlet_lower_bits1(fifth))
-    case 2: (low, high) = (martlet_lower_bits2(fifth), martlet_lower_bits2(fifth))
-    default: (low, high) = (martlet_lower_bits3(fifth), martlet_lower_bits3(fifth))
+    case 0: moved = fifth
+    case 1: moved = martlet_lower_bits1(fifth)
+    case 2: moved = martlet_lower_bits2(fifth)
+    default: moved = martlet_lower_bits3(fifth)
     }
+    let kept = vandq_u8(moved, vdupq_n_u8(0x11))
     return Weights32(
-        low: vreinterpretq_s8_u8(vandq_u8(martlet_join_nibbles(packed, low), vdupq_n_u8(31))),
-        high: vreinterpretq_s8_u8(
-            vorrq_u8(vandq_u8(high, vdupq_n_u8(16)), martlet_high_nibbles(packed))))
+        low: vreinterpretq_s8_u8(martlet_below(packed, kept)), high: vreinterpretq_s8_u8(martlet_above(packed, kept)))
 }
 
 /// `weights` with the bits of `mask` from `bits`.

@@ -84,8 +84,10 @@ MARTLET_DUP(12) MARTLET_DUP(13) MARTLET_DUP(14) MARTLET_DUP(15)
     }
 MARTLET_DUP_WORD(0) MARTLET_DUP_WORD(1) MARTLET_DUP_WORD(2) MARTLET_DUP_WORD(3)
 
-/// The low nibbles of `low`, with bits 0…3 of `bits` above them.
-MARTLET_NEON uint8x16_t martlet_join_nibbles(uint8x16_t low, uint8x16_t bits) { return vsliq_n_u8(low, bits, 4); }
+/// The low nibbles of `packed`, with the low nibbles of `bits` above them.
+MARTLET_NEON uint8x16_t martlet_below(uint8x16_t packed, uint8x16_t bits) { return vsliq_n_u8(packed, bits, 4); }
+/// The high nibbles of `packed`, with the high nibbles of `bits` above them.
+MARTLET_NEON uint8x16_t martlet_above(uint8x16_t packed, uint8x16_t bits) { return vsriq_n_u8(bits, packed, 4); }
 /// Every byte shifted by `n` to the left and to the right.
 #define MARTLET_SHIFT_BITS(n) \
     MARTLET_NEON uint8x16_t martlet_raise_bits##n(uint8x16_t a) { return vshlq_n_u8(a, n); } \
