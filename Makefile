@@ -47,7 +47,7 @@ aarch64: ## the binary for ARM boards, cross-compiled: .build/sdk/aarch64-unknow
 	boards/sdk/swift.sh build $(RELEASE) --product martlet --swift-sdk martlet-aarch64
 
 .PHONY: test-aarch64
-test-aarch64: model ## kernel and inference tests under qemu, as the CPUs of four boards
+test-aarch64: model aarch64 ## kernel and inference tests and the daemon under qemu, as the CPUs of four boards
 	boards/sdk/test.sh
 
 .PHONY: budgets

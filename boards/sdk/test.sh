@@ -1,11 +1,11 @@
 #!/bin/bash
-# Runs kernel and inference tests as the CPUs of real boards, under qemu-user.
+# Runs kernel and inference tests, and the daemon end to end, as the CPUs of real boards, under qemu-user.
 #
 #   boards/sdk/test.sh               every CPU below
 #   boards/sdk/test.sh CPU[=FILTER]…
 #
 # FILTER: a regular expression over test names, as in `swift test --filter`.
-# Exit status: 0 if every test passed on every CPU. The last line counts CPUs.
+# Needs the binary of `make aarch64`. Exit status: 0 if all passed on every CPU. The last line counts CPUs.
 set -euo pipefail
 
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
@@ -27,6 +27,7 @@ for run in "${runs[@]}"; do
     printf 'test-aarch64: %s, %s\n' "$cpu" "$filter"
     "$here/qemu.sh" "$cpu" "$bundle" --testing-library swift-testing --filter "$filter" || failed+=("$cpu")
 done
+"$here/end-to-end.sh" "${runs[@]%%=*}" || failed+=("the daemon end to end")
 if ((${#failed[@]})); then
     printf 'test-aarch64: failed on %s\n' "${failed[*]}" >&2
     exit 1
