@@ -120,7 +120,7 @@ let package = Package(
         .testTarget(name: "HealthTests", dependencies: ["Health", "Linux"]),
         .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),
-        .testTarget(name: "CommandTests", dependencies: ["martlet", "TestModels", "TestSupport"]),
+        .testTarget(name: "CommandTests", dependencies: ["martlet", "JSON", "TestModels", "TestSupport"]),
         .testTarget(name: "DemoTests", dependencies: ["martlet", "Daemon", "JSON", "Linux", "TestSupport"]),
     ],
     cxxLanguageStandard: .cxx20

@@ -24,37 +24,48 @@ extension Session {
         let config = model.config
         let batch = pending
         let scratch = state.threads[thread]
+        let clock = state.times.clock(thread)
+        clock.lap(.rest)
         let width = config.embeddingLength
         let attentionWidth = config.headCount &* config.headLength
         for index in 0..<config.blockCount {
             let layer = model.weights.layers[index]
-            var step = Steps(state, index)
+            var step = Steps(state, index, clock)
 
             var input = prepare(norm: layer.attnNorm, quantized: layer.quantizesAttnInput, batch, scratch, &step)
             project(layer, index, input, batch, scratch, step.next())
-            pool.barrier()
+            meet(after: .project, clock)
 
             attend(index, batch, scratch, step.next())
-            pool.barrier()
+            meet(after: .attend, clock)
 
             input = prepare(state.attention, attentionWidth, for: layer.attnOutput, batch, scratch, &step)
             addProduct(layer.attnOutput, input, batch, scratch, step.next(), to: state.x, width)
-            pool.barrier()
+            meet(after: .attnOutput, clock)
 
             input = prepare(norm: layer.ffnNorm, quantized: layer.quantizesFfnInput, batch, scratch, &step)
             gate(layer, input, batch, scratch, step.next())
-            pool.barrier()
+            meet(after: .gate, clock)
 
             input = prepare(state.hidden, config.feedForwardLength, for: layer.ffnDown, batch, scratch, &step)
             addProduct(layer.ffnDown, input, batch, scratch, step.next(), to: state.x, width)
-            pool.barrier()
+            meet(after: .ffnDown, clock)
         }
+    }
+
+    /// A step of `kind` ends: the barrier behind it.
+    private func meet(after kind: StepProfile.Kind, _ clock: StepClock) {
+        clock.lap(kind)
+        pool.barrier()
+        clock.lap(.wait)
     }
 
     /// The work counters of a layer's steps, in order.
     struct Steps {
+        let clock: StepClock
         private var word: UnsafeMutablePointer<UInt32>
-        init(_ state: RunState, _ layer: Int) {
+        init(_ state: RunState, _ layer: Int, _ clock: StepClock) {
+            self.clock = clock
             word = state.counters + layer &* RunState.stepsPerLayer &* RunState.counterStride
         }
         mutating func next() -> WorkCounter {
@@ -73,6 +84,7 @@ extension Session {
         if batch.tokens == 1 {
             model.table.rmsNorm(state.x, norm.floats, scratch.single.x, width, model.config.rmsEpsilon)
             if quantized { model.table.quantize(scratch.single.x, width, scratch.single.q, scratch.single.ds) }
+            step.clock.lap(.prepare)
             return scratch.single
         }
         let shared = Activations(x: state.normed, xStride: width, q: state.q, ds: state.ds)
@@ -86,7 +98,7 @@ extension Session {
             }
             if quantized { quantize(to, width, tokens, panel) }
         }
-        pool.barrier()
+        meet(after: .prepare, step.clock)
         return shared
     }
 
@@ -113,13 +125,14 @@ extension Session {
             model.table.quantize(x, width, scratch.single.q, scratch.single.ds)
             input.q = scratch.single.q
             input.ds = scratch.single.ds
+            step.clock.lap(.prepare)
             return input
         }
         while let panel = counter.next(below: panels(batch)) {
             let first = panel &* panelTokens
             quantize(x + first &* width, width, min(panelTokens, batch.tokens &- first), panel)
         }
-        pool.barrier()
+        meet(after: .prepare, step.clock)
         return input
     }
 

@@ -76,7 +76,7 @@ public struct Generator {
             // The last token is computed only now that another one is wanted.
             guard session.count < session.context else { return end(.contextFull) }
             guard !isCancelled() else { return end(.cancelled) }
-            do throws(InferenceError) { try session.evaluate([last]) } catch { throw .inference(error) }
+            do throws(InferenceError) { try session.evaluate(last) } catch { throw .inference(error) }
         }
         let token = sampler.sample(session.logits(), recent: recent.suffix(Self.memory))
         if tokenizer.isEndOfGeneration(token) { return end(.endOfGeneration) }

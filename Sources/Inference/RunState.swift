@@ -40,6 +40,8 @@ final class RunState {
     let threads: [ThreadScratch]
     /// Logits of one token (vocabulary).
     let logits: UnsafeMutablePointer<Float>
+    /// Changed between passes only.
+    var times = StepTimes()
 
     /// Steps of one layer that share out work: four inputs and five products.
     static let stepsPerLayer = 9
@@ -78,6 +80,7 @@ final class RunState {
         rotation.deallocate()
         counters.deallocate()
         for scratch in threads { scratch.deallocate() }
+        times.stop()
     }
 }
 

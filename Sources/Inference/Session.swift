@@ -43,6 +43,7 @@ public final class Session {
     /// Which token of the last pass `logits()` belongs to.
     private var lastToken = 0
     private var visible: [Bool] = []
+    private var single: [Int32] = [0]
     private var batchLimit: Int
     private var contextLimit: Int
 
@@ -105,6 +106,12 @@ public final class Session {
     /// Throws when they do not fit or an id is not in the vocabulary; nothing is changed then.
     public func evaluate(_ tokens: [Int32]) throws(InferenceError) {
         try evaluate(tokens, eachToken: nil)
+    }
+
+    /// The same of one token. Allocates nothing, whatever an optimiser makes of an array of one at the caller.
+    public func evaluate(_ token: Int32) throws(InferenceError) {
+        single[0] = token
+        try evaluate(single, eachToken: nil)
     }
 
     /// The same, and hands the logits of every token to `eachToken` (index, vocabulary floats valid during the call).
@@ -182,6 +189,8 @@ public final class Session {
                 job.session._withUnsafeGuaranteedRef { $0.computeLogits(job.input.pointee, thread) }
             }
         }
+        state.times.headPasses += 1
+        state.times.clock(0).lap(.wait)
         return UnsafeBufferPointer(start: state.logits, count: output.rows)
     }
 
@@ -198,6 +207,8 @@ public final class Session {
 
     private func computeLogits(_ input: Activations, _ thread: Int) {
         let output = model.weights.output
+        let clock = state.times.clock(thread)
+        clock.lap(.rest)
         let band = 256
         let counter = WorkCounter(state.counters)
         while let piece = counter.next(below: (output.rows + band - 1) / band) {
@@ -206,6 +217,7 @@ public final class Session {
                 output, first, min(band, output.rows - first), input, 1, state.threads[thread],
                 to: state.logits + first, 0)
         }
+        clock.lap(.head)
     }
 
     private func logits(of rows: [Int32], at token: Int) -> [Float] {
@@ -225,11 +237,13 @@ public final class Session {
         let config = model.config
         let input = state.threads[0].single
         let from = state.x + token * config.embeddingLength
+        state.times.clock(0).lap(.rest)
         model.table.rmsNorm(
             from, model.weights.outputNorm.floats, input.x, config.embeddingLength, config.rmsEpsilon)
         if model.weights.output.format.usesQuantizedActivations {
             model.table.quantize(input.x, config.embeddingLength, input.q, input.ds)
         }
+        state.times.clock(0).lap(.prepare)
         return input
     }
 
@@ -275,6 +289,8 @@ public final class Session {
         pool.run(Unmanaged.passUnretained(self).toOpaque()) { thread, raw in
             Unmanaged<Session>.fromOpaque(raw)._withUnsafeGuaranteedRef { $0.runLayers(thread) }
         }
+        state.times.passes += 1
+        state.times.clock(0).lap(.wait)
         lastToken = batch.tokens - 1
         evaluated += batch.tokens
     }

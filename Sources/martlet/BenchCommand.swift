@@ -32,19 +32,26 @@ struct BenchCommand: ParsableCommand {
         let bar = ProgressBar("bench", total: uncounted + runs)
         var prefill: [Double] = []
         var decode: [Double] = []
+        var steps: (prefill: [StepProfile], decode: [StepProfile]) = ([], [])
         for run in 0..<uncounted + runs {
             session.truncate(to: 0)
+            session.startProfile()
             let start = monotonicNanoseconds()
             try session.evaluate(tokens)
             let middle = monotonicNanoseconds()
+            let prefillSteps = session.endProfile()
             var next = largest(session.logits())
+            session.startProfile()
             let begun = monotonicNanoseconds()
             for _ in 0..<generate {
-                try session.evaluate([next])
+                try session.evaluate(next)
                 next = largest(session.logits())
             }
             let end = monotonicNanoseconds()
+            let decodeSteps = session.endProfile()
             if run >= uncounted {
+                if let prefillSteps { steps.prefill.append(prefillSteps) }
+                if let decodeSteps, generate > 0 { steps.decode.append(decodeSteps) }
                 prefill.append(Double(prompt) * 1e9 / Double(middle - start))
                 decode.append(Double(generate) * 1e9 / Double(max(1, end - begun)))
             }
@@ -52,11 +59,13 @@ struct BenchCommand: ParsableCommand {
         }
         bar.finish()
         let bandwidth = session.measureBandwidth()
-        let result = Result(
+        let report = BenchReport(
             prefill: median(prefill), decode: generate > 0 ? median(decode) : nil, threads: session.threads,
             tier: model.tier.rawValue, bytesPerToken: model.bytesPerToken, bandwidth: bandwidth,
-            memory: ProcessMemory.own())
-        writeOutput(json ? result.line : result.table)
+            memory: ProcessMemory.own(),
+            prefillSteps: BenchReport.Steps(steps.prefill, tokens: prompt),
+            decodeSteps: BenchReport.Steps(steps.decode, tokens: generate))
+        writeOutput(json ? report.line : report.table)
     }
 
     /// Greedy choice, so that generation reads the whole head as a real one does.
@@ -70,50 +79,6 @@ struct BenchCommand: ParsableCommand {
         let sorted = values.sorted()
         let middle = sorted.count / 2
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-    }
-
-    private struct Result {
-        let prefill: Double
-        /// Nil where no token was generated.
-        let decode: Double?
-        let threads: Int
-        let tier: String
-        let bytesPerToken: Int
-        let bandwidth: Double
-        let memory: ProcessMemory
-
-        var share: Double? { decode.map { bandwidth > 0 ? $0 * Double(bytesPerToken) / bandwidth : 0 } }
-
-        var line: String {
-            JSONWriter.line {
-                $0.member("prefill_tps", prefill, decimals: 2)
-                if let decode { $0.member("decode_tps", decode, decimals: 2) }
-                $0.member("threads", threads)
-                $0.member("tier", tier)
-                $0.member("bytes_per_token", bytesPerToken)
-                $0.member("bandwidth_gbps", bandwidth / 1e9, decimals: 2)
-                if let share { $0.member("bandwidth_share", share, decimals: 3) }
-                if let anonymous = memory.anonymous { $0.member("anonymous_mb", megabytes(anonymous), decimals: 1) }
-                if let file = memory.file { $0.member("file_mb", megabytes(file), decimals: 1) }
-            }
-        }
-
-        var table: String {
-            let memoryRow = [("anonymous", memory.anonymous), ("file", memory.file)].compactMap { name, bytes in
-                bytes.map { "\(Rounded(megabytes($0), 1)) MB \(name)" }
-            }
-            let decodeRow = decode.map { "\(Rounded($0, 1)) tokens/s" } ?? "not measured"
-            let shareText = share.map { ", \(Rounded($0 * 100, 0))% reached in decode" } ?? ""
-            return """
-                prefill    \(Rounded(prefill, 1)) tokens/s
-                decode     \(decodeRow)
-                tier       \(tier), \(threads) threads
-                weights    \(Rounded(megabytes(bytesPerToken), 1)) MB a token
-                bandwidth  \(Rounded(bandwidth / 1e9, 1)) GB/s measured\(shareText)
-                memory     \(memoryRow.joined(separator: ", "))
-
-                """
-        }
     }
 }
 
