@@ -54,6 +54,10 @@ test-aarch64: model aarch64 ## kernel and inference tests and the daemon under q
 budgets: build model aarch64 ## compares instructions, sizes and allocations with Tests/Budgets
 	scripts/check-budgets x86-64 aarch64
 
+.PHONY: idle
+idle: build model ## fails when a daemon without work uses more than 0.5% of a core; takes a minute
+	MODEL=$$(scripts/fetch-model) MARTLET=.build/release/martlet bench/idle.sh
+
 .PHONY: format
 format: ## formats the sources
 	$(SWIFT) format format --in-place --recursive Sources Tests Package.swift
