@@ -4,11 +4,13 @@
 
 #include <string.h>
 
-int martlet_bind_to_cpu(int cpu) {
+int martlet_bind_to_cpus(const int32_t *cpus, size_t count) {
     cpu_set_t set;
     CPU_ZERO(&set);
-    if (cpu < 0 || cpu >= CPU_SETSIZE) return EINVAL;
-    CPU_SET(cpu, &set);
+    for (size_t i = 0; i < count; i++) {
+        if (cpus[i] < 0 || cpus[i] >= CPU_SETSIZE) return EINVAL;
+        CPU_SET(cpus[i], &set);
+    }
     return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
 }
 

@@ -37,13 +37,9 @@ public struct ControlGroupReadings: Sendable, Equatable {
 
 /// Finds and reads the cgroup of a process.
 enum ControlGroup {
-    static let mount = "/sys/fs/cgroup"
-    /// systemd nests a handful of slices; a longer path is damage.
-    static let deepest = 32
-
     /// Whether the kernel offers the memory controller; nil without cgroup v2.
     static func hasMemoryController(_ tree: FileTree) -> Bool? {
-        tree.text(mount + "/cgroup.controllers").map { KernelText.words($0).contains("memory") }
+        tree.text(ControlGroupPath.mount + "/cgroup.controllers").map { KernelText.words($0).contains("memory") }
     }
 
     /// The readings of the process's own group, or nil without cgroup v2 or its memory controller.
@@ -51,36 +47,22 @@ enum ControlGroup {
     /// cgroup v1 is not read: systemd 252 and later boards run the unified hierarchy, and v1's limits mean
     /// something else (`memory.limit_in_bytes` has no `high`).
     static func read(_ tree: FileTree, process: String) -> ControlGroupReadings? {
-        guard let path = path(tree, process: process) else { return nil }
+        guard let path = ControlGroupPath.read(tree, process: process) else { return nil }
+        let folders = ControlGroupPath.folders(path)
+        let own = folders[0]
         var readings = ControlGroupReadings(path: path)
         var found = false
-        var group = path == "/" ? "" : path
-        while true {
-            let folder = mount + group
-            if let level = Level(tree, folder: folder) {
-                if group == path || path == "/" { level.describe(&readings) }
-                level.tighten(&readings)
-                found = true
-            }
-            guard let slash = group.lastIndex(of: "/") else { break }
-            group = String(group[..<slash])
+        for folder in folders {
+            guard let level = Level(tree, folder: folder) else { continue }
+            if folder == own { level.describe(&readings) }
+            level.tighten(&readings)
+            found = true
         }
         guard found else { return nil }
-        let own = mount + (path == "/" ? "" : path)
         readings.pressureSomeAvg10 = Pressure.someAvg10(tree, own + "/memory.pressure")
         let events = KernelText.flatKeyed(tree.lines(own + "/memory.events"), keys: ["oom_kill"])
         readings.oomKills = events["oom_kill"].map { Int($0) }
         return readings
-    }
-
-    /// The `0::` line of the process's `cgroup` file.
-    static func path(_ tree: FileTree, process: String) -> String? {
-        guard let line = tree.lines(process + "/cgroup").first(where: { $0.hasPrefix("0::/") }) else { return nil }
-        let path = line.dropFirst(3)
-        let parts = path.split(separator: "/")
-        // `..` appears when the process sits outside its cgroup namespace; that group cannot be read from here.
-        guard parts.count <= deepest, !parts.contains("..") else { return nil }
-        return String(path)
     }
 
     /// One group on the way up to the root.

@@ -56,19 +56,22 @@ public final class Session {
     ///   - context: cells; at most what the model was trained for.
     ///   - threads: members of the pool, the calling thread included; 0 means one per performance core.
     ///   - batch: tokens computed together; more reuse each weight oftener and take more scratch.
-    public init(model: Model, context: Int, threads: Int = 0, batch: Int = 256) throws(InferenceError) {
+    ///   - ownsThread: the calling thread is this session's own, to be kept on the performance cores like the others.
+    public init(
+        model: Model, context: Int, threads: Int = 0, batch: Int = 256, ownsThread: Bool = false
+    ) throws(InferenceError) {
         guard context >= 1, context <= min(model.config.contextLength, Self.largestContext) else {
             throw InferenceError(
                 "a context of \(context) is outside 1…\(min(model.config.contextLength, Self.largestContext)), "
                     + "what the model was trained for. Choose a smaller context.")
         }
-        let cores = CPUTopology.detect().performance
-        let members = threads > 0 ? min(threads, 64) : cores.count
+        let topology = CPUTopology.machine
+        let members = threads > 0 ? min(threads, 64) : topology.threads
         self.model = model
         self.context = context
         cache = try KVCache(model.config, context: context)
         state = RunState(model, context: context, batch: max(1, min(batch, context, 1024)), threads: members)
-        pool = WorkerPool(count: members)
+        pool = WorkerPool(count: members, cpus: topology.cpus(for: members), bindsCaller: ownsThread)
         batchLimit = state.batch
         contextLimit = context
         let config = model.config

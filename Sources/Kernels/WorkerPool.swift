@@ -1,10 +1,12 @@
 import CLinux
 import Glibc
+import Linux
 
 /// A fixed team of threads that run one function together, meet at barriers and share out work by a counter.
 ///
 /// The calling thread is member 0, so a pool of one starts no thread at all. Members spin for a bounded time and
-/// then sleep on a futex: a decode step is shorter than a wake-up, an idle daemon must not burn a core.
+/// then sleep on a futex: a decode step is shorter than a wake-up, an idle daemon must not burn a core, and on a board
+/// that has other work too, a member that sleeps leaves its core to the one it waits for.
 /// Not Swift's cooperative pool: a 60 s prefill there would starve every task of the daemon.
 ///
 /// Ownership: `run` is called by one thread at a time, the owner of the session.
@@ -37,29 +39,36 @@ public final class WorkerPool: @unchecked Sendable {
     /// `generation` counts runs in its upper 24 bits and says in the lower 8 how many members take part, so that a
     /// member that wakes late can tell whether it was meant.
     private enum Word: Int {
-        case generation = 0, arrived = 16, phase = 32, finished = 48
-        case stop = 64, sleepers = 80, active = 96, parking = 112
+        case generation = 0, sleepers = 1, arrived = 16, phase = 32, phaseSleepers = 33
+        case finished = 48, finishedSleepers = 49, stop = 64, active = 80, parking = 96, patience = 112
     }
     private static let wordCount = 128
 
-    /// About 20–50 µs of spinning on the cores here: longer than a barrier of a small model, shorter than an eyeblink.
-    static let spins = 4000
+    /// Nanoseconds of spinning before a sleep. At most longer than a barrier of a small model, or than what a caller
+    /// does between two tokens. It shrinks when spinning was in vain and grows when not: beside other processes two
+    /// members may share a core, where one spins away the time that the other needs.
+    static let patience: ClosedRange<UInt32> = 500...100_000
 
     private let words: UnsafeMutablePointer<UInt32>
     private var threads: [pthread_t] = []
     private var body: Body = { _, _ in }
     private var context: UnsafeMutableRawPointer
 
-    /// Starts `count` − 1 threads, bound to `cpus` where given (entry i is member i's CPU).
-    public init(count: Int, cpus: [Int] = []) {
+    /// Starts `count` − 1 threads.
+    ///
+    /// - Parameters:
+    ///   - cpus: where they may run; empty leaves that to the system.
+    ///   - bindsCaller: likewise the calling thread, which must be this pool's own.
+    public init(count: Int, cpus: [Int] = [], bindsCaller: Bool = false) {
         words = .allocate(capacity: Self.wordCount)
         words.initialize(repeating: 0, count: Self.wordCount)
         context = UnsafeMutableRawPointer(words)
+        store(.patience, Self.patience.upperBound)
         let wanted = max(1, min(count, Self.mostMembers))
         store(.active, UInt32(truncatingIfNeeded: wanted))
-        while self.count < wanted, start(self.count, cpu: self.count < cpus.count ? cpus[self.count] : nil) {
-            self.count &+= 1
-        }
+        let cpus = cpus.map { Int32(truncatingIfNeeded: $0) }
+        while self.count < wanted, start(self.count, cpus) { self.count &+= 1 }
+        if bindsCaller { Self.bind(cpus) }
         active = self.count
     }
 
@@ -76,29 +85,35 @@ public final class WorkerPool: @unchecked Sendable {
     private struct Start {
         let pool: Unmanaged<WorkerPool>
         let member: Int
-        let cpu: Int?
+        let cpus: [Int32]
+    }
+
+    /// A failure is slower, not wrong: a CPU may just have gone offline.
+    private static func bind(_ cpus: [Int32]) {
+        if !cpus.isEmpty { _ = martlet_bind_to_cpus(cpus, cpus.count) }
     }
 
     /// False when the system has no thread left.
-    private func start(_ member: Int, cpu: Int?) -> Bool {
+    private func start(_ member: Int, _ cpus: [Int32]) -> Bool {
         let start = UnsafeMutablePointer<Start>.allocate(capacity: 1)
         // Unretained: deinit joins the thread before the pool goes.
-        start.initialize(to: Start(pool: .passUnretained(self), member: member, cpu: cpu))
+        start.initialize(to: Start(pool: .passUnretained(self), member: member, cpus: cpus))
         var thread = pthread_t()
         let failed = pthread_create(
             &thread, nil,
             { raw in
                 guard let raw else { return nil }
                 let start = raw.assumingMemoryBound(to: Start.self)
-                let (pool, member, cpu) = (start.pointee.pool, start.pointee.member, start.pointee.cpu)
+                let (pool, member, cpus) = (start.pointee.pool, start.pointee.member, start.pointee.cpus)
                 start.deinitialize(count: 1)
                 start.deallocate()
                 martlet_name_thread("martlet-worker")
-                if let cpu { _ = martlet_bind_to_cpu(Int32(cpu)) }
+                WorkerPool.bind(cpus)
                 pool._withUnsafeGuaranteedRef { $0.serve(member) }
                 return nil
             }, start)
         guard failed == 0 else {
+            start.deinitialize(count: 1)
             start.deallocate()
             return false
         }
@@ -115,15 +130,13 @@ public final class WorkerPool: @unchecked Sendable {
         store(.finished, 0)
         let old = load(.generation)
         let new = (old & ~0xFF &+ 0x100) | active
-        // Both sequentially consistent: a member counts itself a sleeper before it looks at the generation, so either
-        // it sees this one or we see it asleep.
-        _ = martlet_fetch_add(words + Word.generation.rawValue, new &- old)
-        if martlet_fetch_add(words + Word.sleepers.rawValue, 0) != 0 {
-            martlet_futex_wake(words + Word.generation.rawValue, Int32.max)
-        }
+        advance(.generation, by: new &- old, .sleepers)
         body(0, context)
-        var spins = 0
-        while load(.finished) != active &- 1 { pause(&spins) }
+        while true {
+            let finished = load(.finished)
+            if finished == active &- 1 { return }
+            wait(.finished, while: finished, .finishedSleepers)
+        }
     }
 
     /// Waits until every active member has come here. Everything written before is visible after.
@@ -133,17 +146,50 @@ public final class WorkerPool: @unchecked Sendable {
         let phase = load(.phase)
         if martlet_fetch_add(words + Word.arrived.rawValue, 1) == active &- 1 {
             store(.arrived, 0)
-            store(.phase, phase &+ 1)
+            advance(.phase, by: 1, .phaseSleepers)
         } else {
-            var spins = 0
-            while load(.phase) == phase { pause(&spins) }
+            while load(.phase) == phase { wait(.phase, while: phase, .phaseSleepers) }
         }
     }
 
-    /// After a bounded spin gives the core away: another process may hold the one the last member needs.
-    private func pause(_ spins: inout Int) {
-        spins &+= 1
-        if spins < Self.spins { martlet_spin_hint() } else { sched_yield() }
+    /// Adds to `word` and wakes those who sleep on it.
+    ///
+    /// All of it is sequentially consistent: a member counts itself a sleeper before the kernel compares the word, so
+    /// either it sees the new value or we see it asleep.
+    private func advance(_ word: Word, by value: UInt32, _ sleepers: Word) {
+        _ = martlet_fetch_add(words + word.rawValue, value)
+        if martlet_load_ordered(words + sleepers.rawValue) != 0 {
+            martlet_futex_wake(words + word.rawValue, Int32.max)
+        }
+    }
+
+    /// Waits for `word` to change, or shorter: spinning at first, then asleep.
+    private func wait(_ word: Word, while value: UInt32, _ sleepers: Word) {
+        let patience = load(.patience)
+        if spin(word, while: value, patience) {
+            // Written when it changes only, so that the line stays in every core's cache.
+            if patience < Self.patience.upperBound { store(.patience, min(patience &* 2, Self.patience.upperBound)) }
+            return
+        }
+        if patience > Self.patience.lowerBound { store(.patience, max(patience / 4 &* 3, Self.patience.lowerBound)) }
+        _ = martlet_fetch_add(words + sleepers.rawValue, 1)
+        martlet_futex_wait(words + word.rawValue, value)
+        _ = martlet_fetch_add(words + sleepers.rawValue, UInt32.max)
+    }
+
+    /// False when `word` has not changed within `patience` nanoseconds.
+    private func spin(_ word: Word, while value: UInt32, _ patience: UInt32) -> Bool {
+        var begun: UInt64?
+        while true {
+            // A barrier is mostly over before the clock is read for the first time.
+            for _ in 0..<16 {
+                if load(word) != value { return true }
+                martlet_spin_hint()
+            }
+            let now = monotonicNanoseconds()
+            if now &- (begun ?? now) >= UInt64(patience) { return false }
+            begun = begun ?? now
+        }
     }
 
     private func serve(_ member: Int) {
@@ -154,13 +200,12 @@ public final class WorkerPool: @unchecked Sendable {
             if load(.stop) != 0 { return }
             guard member < Int(word & 0xFF) else { continue }
             body(member, context)
-            _ = martlet_fetch_add(words + Word.finished.rawValue, 1)
+            advance(.finished, by: 1, .finishedSleepers)
         }
     }
 
     /// Waits for another generation than `seen`: spinning at first, or asleep at once when not active.
     private func nextGeneration(after seen: UInt32, _ member: Int) -> UInt32 {
-        var spins = 0
         while true {
             let word = load(.generation)
             if word != seen { return word }
@@ -168,13 +213,8 @@ public final class WorkerPool: @unchecked Sendable {
             if member >= Int(load(.active)) {
                 // `parking` was read first: who makes us active changes it, and then this does not sleep.
                 martlet_futex_wait(words + Word.parking.rawValue, parking)
-            } else if spins < Self.spins {
-                spins &+= 1
-                martlet_spin_hint()
             } else {
-                _ = martlet_fetch_add(words + Word.sleepers.rawValue, 1)
-                martlet_futex_wait(words + Word.generation.rawValue, seen)
-                _ = martlet_fetch_add(words + Word.sleepers.rawValue, UInt32.max)
+                wait(.generation, while: seen, .sleepers)
             }
         }
     }

@@ -26,7 +26,7 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         let model = try Model(path: model)
-        let session = try Session(model: model, context: prompt + generate, threads: threads)
+        let session = try Session(model: model, context: prompt + generate, threads: threads, ownsThread: true)
         let tokens = (0..<prompt).map { Int32($0 * 37 % model.vocabularyCount) }
         let uncounted = warmUp ? 1 : 0
         let bar = ProgressBar("bench", total: uncounted + runs)

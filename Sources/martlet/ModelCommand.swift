@@ -77,7 +77,7 @@ struct ModelCommand: ParsableCommand {
             }
             let model = try Model(path: file)
             let context = min(max(ids.count, 1), model.config.contextLength)
-            let session = try Session(model: model, context: context, threads: threads)
+            let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             try creating(out) { output in
                 var failure: SystemError?
                 try session.evaluate(ids) { _, logits in
@@ -108,7 +108,7 @@ struct ModelCommand: ParsableCommand {
         func run() throws {
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
             let model = try Model(path: file)
-            let session = try Session(model: model, context: context, threads: threads)
+            let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             let tokenizer = try model.tokenizer
             let ids = tokenizer.encode(bytes: try input(text), addSpecial: true, parseSpecial: false)
             let windows = min(ids.count / context, chunks ?? .max)

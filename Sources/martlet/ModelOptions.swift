@@ -20,6 +20,7 @@ struct ModelOptions: ParsableArguments {
     /// Maps the model and prepares a session on it.
     func open() throws -> Session {
         let model = try Model(path: model)
-        return try Session(model: model, context: context ?? min(2048, model.config.contextLength), threads: threads)
+        return try Session(
+            model: model, context: context ?? min(2048, model.config.contextLength), threads: threads, ownsThread: true)
     }
 }

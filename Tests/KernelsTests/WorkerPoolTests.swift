@@ -1,4 +1,6 @@
+import Glibc
 import Kernels
+import Linux
 import Testing
 
 @Suite struct WorkerPoolTests {
@@ -8,8 +10,8 @@ import Testing
         let counters: UnsafeMutablePointer<UInt32>
         var seen: [Int]
         var sums: [Int]
-        init(_ members: Int) {
-            pool = WorkerPool(count: members)
+        init(_ members: Int, cpus: [Int] = [], bindsCaller: Bool = false) {
+            pool = WorkerPool(count: members, cpus: cpus, bindsCaller: bindsCaller)
             counters = .allocate(capacity: 1)
             counters.initialize(to: 0)
             seen = [Int](repeating: 0, count: members)
@@ -103,5 +105,51 @@ import Testing
             }
             #expect(board.seen == [round, round, round])
         }
+    }
+
+    /// Who waits long gives its core away, also to the one it waits for; spinning would cost the whole time.
+    @Test func longWaitsAtABarrierAreAsleep() {
+        let board = Board(2)
+        let before = threadNanoseconds()
+        run(board) { member, raw in
+            let board = Unmanaged<Board>.fromOpaque(raw).takeUnretainedValue()
+            for _ in 0..<5 {
+                if member == 1 { usleep(40_000) }
+                board.pool.barrier()
+            }
+            // And the end of a run.
+            if member == 1 { usleep(100_000) }
+        }
+        #expect(threadNanoseconds() - before < 60_000_000)
+    }
+
+    private func threadNanoseconds() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+
+    @Test func membersStayOnTheirCPUs() throws {
+        let usable = Self.usable()
+        let last = try #require(usable.last)
+        for bindsCaller in [false, true] {
+            let board = Board(3, cpus: [last], bindsCaller: bindsCaller)
+            run(board) { member, raw in
+                let board = Unmanaged<Board>.fromOpaque(raw).takeUnretainedValue()
+                let usable = WorkerPoolTests.usable()
+                board.seen.withUnsafeMutableBufferPointer { $0[member] = usable.count == 1 ? usable[0] : -1 }
+            }
+            #expect(board.seen[1...] == [last, last])
+            if bindsCaller { #expect(board.seen[0] == last) }
+        }
+        // This thread is not the pool's own: what was bound is loosened again.
+        _ = WorkerPool(count: 1, cpus: usable, bindsCaller: true)
+        #expect(Self.usable() == usable)
+    }
+
+    /// CPUs that the calling thread may use.
+    private static func usable() -> [Int] {
+        let topology = CPUTopology.detect()
+        return (topology.performance + topology.efficiency).sorted()
     }
 }

@@ -41,8 +41,8 @@ static inline void martlet_spin_hint(void) {
 #endif
 }
 
-/// Binds the calling thread to one CPU. 0 on success, else errno.
-int martlet_bind_to_cpu(int cpu);
+/// Lets the calling thread run on these CPUs only. 0 on success, else errno.
+int martlet_bind_to_cpus(const int32_t *cpus, size_t count);
 
 /// Whether the calling thread may run on `cpu`.
 bool martlet_may_run_on(int cpu);
@@ -75,6 +75,8 @@ static inline uint64_t martlet_xgetbv(void) {
 // Atomics on words in memory that Swift allocated: a futex needs the word's address, which Swift's Atomic hides.
 
 static inline uint32_t martlet_load_acquire(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+/// Ordered with every `martlet_fetch_add`, also where the processor may let a load overtake an earlier store.
+static inline uint32_t martlet_load_ordered(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
 static inline void martlet_store_release(uint32_t *word, uint32_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }

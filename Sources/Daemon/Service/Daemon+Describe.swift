@@ -14,7 +14,7 @@ extension Daemon {
             json.member("commit", parts.build.commit)
             json.member("board", boardName)
             json.object("cpu") { json in
-                let topology = CPUTopology.detect()
+                let topology = CPUTopology.machine
                 json.member("cores", topology.performance.count + topology.efficiency.count)
                 json.member("performance_cores", topology.performance.count)
                 json.member("features", CPUFeatures.detect().description)
