@@ -1,16 +1,18 @@
 import Kernels
 import QuantBlocks
 
-/// What one pass computes: tokens in a row of cells, and which cells each of them may see.
+/// What one pass computes: tokens, each with a cell of its own, behind the cells in use.
+///
+/// Either a chain that the cells in use go on with, or trees that lie side by side behind them.
 struct Batch {
-    /// Tokens in this pass.
+    /// Tokens in this pass. `RunState.cells` says where each is kept.
     var tokens = 0
-    /// The cell of the first token; every token sees all cells before it.
-    var firstCell = 0
-    /// Which of the batch's own cells a token sees: (tokens, tokens), or nil for causal order.
+    /// Cells in use before the pass; every token sees all of them.
+    var prefix = 0
+    /// Pieces that attention is computed in, in `RunState.blocks`.
+    var blocks = 0
+    /// For trees, which tokens of its own tree a token sees: a (tokens, tokens) of each tree. Nil for a chain.
     var visible: UnsafePointer<Bool>?
-    /// Cells that attention reads: those before the batch and its own.
-    var cellCount: Int { firstCell &+ tokens }
 }
 
 // The layers. All threads run this together: a step's work is shared out piece by piece, and one barrier stands
@@ -146,7 +148,7 @@ extension Session {
                 multiply(layer.attnV, head &* length, length, input, batch.tokens, scratch, to: scratch.head, length)
                 let values = cache.values(index, head)
                 for t in 0..<batch.tokens {
-                    let cell = batch.firstCell &+ t
+                    let cell = Int(state.cells[t])
                     model.table.toHalf(scratch.head + t &* length, values + cell &* cache.headLength, length)
                 }
             }
@@ -157,7 +159,7 @@ extension Session {
         let to = cache.keys(layer, head)
         let length = model.config.headLength
         for t in 0..<batch.tokens {
-            let cell = batch.firstCell &+ t
+            let cell = Int(state.cells[t])
             let column = to + ((cell >> 3) &* cache.headLength &* 8 &+ (cell & 7))
             // Narrowed in place, so that the scattered copies are copies only.
             let halves = UnsafeMutableRawPointer(keys + t &* length).assumingMemoryBound(to: UInt16.self)

@@ -2,18 +2,6 @@ import Glibc
 import Kernels
 import Linux
 
-/// A node of a tree of tokens laid behind the context: all its nodes are computed in one pass.
-public struct TreeNode: Sendable, Equatable {
-    public let token: Int32
-    /// Index of the parent among the nodes (smaller than this node's own), or nil below the context.
-    public let parent: Int?
-
-    public init(token: Int32, parent: Int?) {
-        self.token = token
-        self.parent = parent
-    }
-}
-
 /// The state behind a prefix, copied out of the cache: put back, it saves computing the prefix again.
 public struct PrefixState: Sendable {
     public let count: Int
@@ -42,7 +30,9 @@ public final class Session {
     private let frequencies: [Float]
     /// Which token of the last pass `logits()` belongs to.
     private var lastToken = 0
-    private var visible: [Bool] = []
+    /// Which nodes of its tree each token of the last trees sees; and which token each tree begins with.
+    var visible: [Bool] = []
+    var treeStarts: [Int] = []
     private var batchLimit: Int
     private var contextLimit: Int
 
@@ -117,7 +107,7 @@ public final class Session {
             let some = min(batchLimit, tokens.count - done)
             embed(tokens[done..<done + some])
             for t in 0..<some { setRotation(t, position: count + t) }
-            run(Batch(tokens: some, firstCell: count, visible: nil))
+            run(Batch(tokens: some, prefix: count, blocks: layOutChain(some)))
             count += some
             if let eachToken {
                 for t in 0..<some {
@@ -126,33 +116,6 @@ public final class Session {
                 }
             }
             done += some
-        }
-    }
-
-    /// Computes a tree of tokens behind the cells in use without keeping it; ask `treeLogits` before the next pass.
-    public func evaluateTree(_ nodes: [TreeNode]) throws(InferenceError) {
-        try check(nodes.map(\.token))
-        guard nodes.count <= state.batch else {
-            throw InferenceError("a tree of \(nodes.count) tokens is larger than a batch of \(state.batch). Use fewer.")
-        }
-        var depths: [Int] = []
-        visible = [Bool](repeating: false, count: nodes.count * nodes.count)
-        for (index, node) in nodes.enumerated() {
-            guard node.parent.map({ $0 >= 0 && $0 < index }) ?? true else {
-                throw InferenceError("node \(index) of a tree stands before its parent. Order parents first.")
-            }
-            depths.append(node.parent.map { depths[$0] + 1 } ?? 0)
-            visible[index * nodes.count + index] = true
-            var ancestor = node.parent
-            while let at = ancestor {
-                visible[index * nodes.count + at] = true
-                ancestor = nodes[at].parent
-            }
-        }
-        embed(nodes.map(\.token)[...])
-        for t in nodes.indices { setRotation(t, position: count + depths[t]) }
-        visible.withUnsafeBufferPointer {
-            run(Batch(tokens: nodes.count, firstCell: count, visible: $0.baseAddress))
         }
     }
 
@@ -188,9 +151,6 @@ public final class Session {
     /// Logits of the last token at some rows of the head: only those weights are read.
     public func logits(of rows: [Int32]) -> [Float] { logits(of: rows, at: lastToken) }
 
-    /// Logits behind node `node` of the last tree, at some rows of the head.
-    public func treeLogits(node: Int, of rows: [Int32]) -> [Float] { logits(of: rows, at: node) }
-
     private struct LogitsJob {
         let session: Unmanaged<Session>
         let input: UnsafePointer<Activations>
@@ -208,7 +168,7 @@ public final class Session {
         }
     }
 
-    private func logits(of rows: [Int32], at token: Int) -> [Float] {
+    func logits(of rows: [Int32], at token: Int) -> [Float] {
         let output = model.weights.output
         guard token >= 0, token < max(1, pending.tokens) else { return [] }
         let input = normalizeOutput(token)
@@ -235,7 +195,7 @@ public final class Session {
 
     // MARK: A pass
 
-    private func check(_ tokens: [Int32]) throws(InferenceError) {
+    func check(_ tokens: [Int32]) throws(InferenceError) {
         guard !tokens.isEmpty else { throw InferenceError("there are no tokens to compute. Give some text.") }
         guard tokens.count <= context - count else {
             throw InferenceError(
@@ -253,7 +213,7 @@ public final class Session {
         }
     }
 
-    private func embed(_ tokens: ArraySlice<Int32>) {
+    func embed(_ tokens: ArraySlice<Int32>) {
         let table = model.weights.tokenEmbd
         for (t, token) in tokens.enumerated() {
             table.format.dequantize(
@@ -261,7 +221,7 @@ public final class Session {
         }
     }
 
-    private func setRotation(_ t: Int, position: Int) {
+    func setRotation(_ t: Int, position: Int) {
         let to = state.rotation + t * frequencies.count
         for (i, frequency) in frequencies.enumerated() {
             let angle = Float(position) * frequency
@@ -269,7 +229,7 @@ public final class Session {
         }
     }
 
-    private func run(_ batch: Batch) {
+    func run(_ batch: Batch) {
         pending = batch
         state.counters.update(repeating: 0, count: state.counterCount)
         pool.run(Unmanaged.passUnretained(self).toOpaque()) { thread, raw in
