@@ -11,6 +11,8 @@ struct Batch {
     var prefix = 0
     /// Pieces that attention is computed in, in `RunState.blocks`.
     var blocks = 0
+    /// Tokens whose logits are asked for, in `RunState.outputs`: behind attention the last layer computes only these.
+    var outputs = 0
     /// For trees, which tokens of its own tree a token sees: a (tokens, tokens) of each tree. Nil for a chain.
     var visible: UnsafePointer<Bool>?
 }
@@ -24,7 +26,7 @@ extension Session {
     func runLayers(_ thread: Int) {
         let state = state
         let config = model.config
-        let batch = pending
+        var batch = pending
         let scratch = state.threads[thread]
         let width = config.embeddingLength
         let attentionWidth = config.headCount &* config.headLength
@@ -38,6 +40,11 @@ extension Session {
 
             attend(index, batch, scratch, step.next())
             pool.barrier()
+            if index == config.blockCount &- 1, batch.outputs < batch.tokens {
+                if thread == 0 { moveUpOutputs(batch) }
+                pool.barrier()
+                batch.tokens = batch.outputs
+            }
 
             input = prepare(state.attention, attentionWidth, for: layer.attnOutput, batch, scratch, &step)
             addProduct(layer.attnOutput, input, batch, scratch, step.next(), to: state.x, width)
@@ -50,6 +57,18 @@ extension Session {
             input = prepare(state.hidden, config.feedForwardLength, for: layer.ffnDown, batch, scratch, &step)
             addProduct(layer.ffnDown, input, batch, scratch, step.next(), to: state.x, width)
             pool.barrier()
+        }
+    }
+
+    /// Moves what the rest of the last layer reads of the asked tokens to the first rows.
+    private func moveUpOutputs(_ batch: Batch) {
+        let width = model.config.embeddingLength
+        let attentionWidth = model.config.headCount &* model.config.headLength
+        for row in 0..<batch.outputs {
+            let token = Int(state.outputs[row])  // never before `row`: they are in order
+            (state.x + row &* width).update(from: state.x + token &* width, count: width)
+            (state.attention + row &* attentionWidth).update(
+                from: state.attention + token &* attentionWidth, count: attentionWidth)
         }
     }
 

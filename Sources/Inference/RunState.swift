@@ -36,6 +36,8 @@ final class RunState {
     let rotation: UnsafeMutablePointer<SIMD2<Float>>
     /// Where each token's key and value are kept (batch).
     let cells: UnsafeMutablePointer<Int32>
+    /// The tokens whose logits are asked for, in order (batch).
+    let outputs: UnsafeMutablePointer<Int32>
     /// The pieces of attention; each has a token at least (batch).
     let blocks: UnsafeMutablePointer<AttentionBlock>
     /// One work counter per step of a pass, each on its own cache line.
@@ -68,6 +70,7 @@ final class RunState {
         ds.initialize(repeating: 0, count: panels * panelScales * widest / 32)
         rotation = .allocate(capacity: batch * config.ropeDimensionCount / 2)
         cells = .allocate(capacity: batch)
+        outputs = .allocate(capacity: batch)
         blocks = .allocate(capacity: batch)
         counterCount = (config.blockCount * Self.stepsPerLayer + 1) * Self.counterStride
         counters = .allocate(capacity: counterCount)
@@ -83,6 +86,7 @@ final class RunState {
         q.deallocate()
         rotation.deallocate()
         cells.deallocate()
+        outputs.deallocate()
         blocks.deallocate()
         counters.deallocate()
         for scratch in threads { scratch.deallocate() }

@@ -12,13 +12,17 @@ public struct TreeNode: Sendable, Equatable {
 
 extension Session {
     /// Computes a tree of tokens behind the cells in use without keeping it; ask `treeLogits` before the next pass.
-    public func evaluateTree(_ nodes: [TreeNode]) throws(InferenceError) { try evaluateTrees([nodes]) }
+    public func evaluateTree(_ nodes: [TreeNode], asking asked: [Int]? = nil) throws(InferenceError) {
+        try evaluateTrees([nodes], asking: asked.map { [$0] })
+    }
 
     /// Computes several trees, each behind the cells in use as if it were alone, in one pass that shares the weights.
     ///
     /// What comes out is the same bit by bit as that of one pass for each. Throws, and nothing is changed, when one is
     /// no tree or they do not all fit; ask `fits` first.
-    public func evaluateTrees(_ trees: [[TreeNode]]) throws(InferenceError) {
+    ///
+    /// - Parameter asked: for each tree the nodes that `treeLogits` will be asked for; nil: any.
+    public func evaluateTrees(_ trees: [[TreeNode]], asking asked: [[Int]]? = nil) throws(InferenceError) {
         let tokens = trees.flatMap { $0.map(\.token) }
         try check(tokens)
         guard tokens.count <= state.batch else {
@@ -42,10 +46,12 @@ extension Session {
             blocks = layOut(first, tree.count, at: own, mask: mask, behind: blocks)
             own = Self.wholeBlocks(own + tree.count)
         }
+        let outputs = ask(nodes: asked, of: trees.map(\.count))
         embed(tokens[...])
         for (t, position) in positions.enumerated() { setRotation(t, position: position) }
         visible.withUnsafeBufferPointer {
-            run(Batch(tokens: tokens.count, prefix: count, blocks: blocks, visible: $0.baseAddress))
+            run(
+                Batch(tokens: tokens.count, prefix: count, blocks: blocks, outputs: outputs, visible: $0.baseAddress))
         }
     }
 
@@ -65,6 +71,18 @@ extension Session {
 
     /// Keys lie in blocks of eight cells, and a tree that does not begin right behind the cells in use begins with one.
     private static func wholeBlocks(_ cells: Int) -> Int { (cells + 7) / 8 * 8 }
+
+    private func ask(nodes asked: [[Int]]?, of counts: [Int]) -> Int {
+        let all = counts.reduce(0, +)
+        guard let asked else { return ask(0..<all) }
+        var tokens: Set<Int> = []
+        for (start, (nodes, count)) in zip(treeStarts, zip(asked, counts)) {
+            for node in nodes where 0..<count ~= node { tokens.insert(start + node) }
+        }
+        // At least two: see `ask`.
+        for token in 0..<min(2, all) where tokens.count < 2 { tokens.insert(token) }
+        return ask(tokens.sorted())
+    }
 
     private func addDepths(
         of tree: [TreeNode], from position: Int, to positions: inout [Int]

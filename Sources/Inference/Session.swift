@@ -107,7 +107,8 @@ public final class Session {
             let some = min(batchLimit, tokens.count - done)
             embed(tokens[done..<done + some])
             for t in 0..<some { setRotation(t, position: count + t) }
-            run(Batch(tokens: some, prefix: count, blocks: layOutChain(some)))
+            let asked = eachToken == nil ? max(0, some - 2)..<some : 0..<some
+            run(Batch(tokens: some, prefix: count, blocks: layOutChain(some), outputs: ask(asked)))
             count += some
             if let eachToken {
                 for t in 0..<some {
@@ -136,7 +137,11 @@ public final class Session {
     /// Logits of the last token over the whole vocabulary; valid until the next call.
     public func logits() -> UnsafeBufferPointer<Float> {
         let output = model.weights.output
-        let input = normalizeOutput(lastToken)
+        guard let input = normalizeOutput(lastToken) else {
+            // Before the first pass.
+            state.logits.update(repeating: 0, count: output.rows)
+            return UnsafeBufferPointer(start: state.logits, count: output.rows)
+        }
         withUnsafePointer(to: input) { input in
             var job = LogitsJob(session: Unmanaged.passUnretained(self), input: input)
             state.counters[0] = 0
@@ -170,8 +175,7 @@ public final class Session {
 
     func logits(of rows: [Int32], at token: Int) -> [Float] {
         let output = model.weights.output
-        guard token >= 0, token < max(1, pending.tokens) else { return [] }
-        let input = normalizeOutput(token)
+        guard let input = normalizeOutput(token) else { return [] }
         return rows.map { row in
             guard row >= 0, row < output.rows else { return -.infinity }
             var result: Float = 0
@@ -180,11 +184,14 @@ public final class Session {
         }
     }
 
-    /// The final norm of one token of the last pass, quantised if the head wants it so.
-    private func normalizeOutput(_ token: Int) -> Activations {
+    /// The final norm of one token of the last pass, quantised if the head wants it so; nil when it was not asked for.
+    private func normalizeOutput(_ token: Int) -> Activations? {
+        guard let row = (0..<pending.outputs).first(where: { state.outputs[$0] == Int32(clamping: token) }) else {
+            return nil
+        }
         let config = model.config
         let input = state.threads[0].single
-        let from = state.x + token * config.embeddingLength
+        let from = state.x + row * config.embeddingLength
         model.table.rmsNorm(
             from, model.weights.outputNorm.floats, input.x, config.embeddingLength, config.rmsEpsilon)
         if model.weights.output.format.usesQuantizedActivations {
@@ -211,6 +218,17 @@ public final class Session {
             throw InferenceError(
                 "token \(stranger) is not in the vocabulary of \(model.vocabularyCount). Use this model's tokenizer.")
         }
+    }
+
+    /// Notes tokens of the next pass whose logits will be asked for, in order and at least two of a batch: one alone
+    /// would take the vector kernels, whose rounding is another. Their number.
+    func ask(_ tokens: some Sequence<Int>) -> Int {
+        var count = 0
+        for token in tokens {
+            state.outputs[count] = Int32(truncatingIfNeeded: token)
+            count += 1
+        }
+        return count
     }
 
     func embed(_ tokens: ArraySlice<Int32>) {

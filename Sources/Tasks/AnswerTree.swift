@@ -18,6 +18,8 @@ struct AnswerTree: Sendable {
     /// Nodes behind the prompt, parents first.
     let nodes: [TreeNode]
     private let answers: [Answer]
+    /// The nodes that questions stand behind; nil stands for the prompt.
+    private let asked: [Int?]
 
     /// - Parameters:
     ///   - beginnings: at least one; the tokens from the event's end to the label.
@@ -41,6 +43,9 @@ struct AnswerTree: Sendable {
         }
         self.nodes = nodes
         self.answers = answers
+        asked = answers.flatMap { answer in
+            answer.trie.branches.map { branch in branch.node.map { $0 + answer.first } ?? answer.end }
+        }
     }
 
     /// For each answer the labels' probabilities behind `event`, which ends with `common`; computed behind what the
@@ -59,7 +64,10 @@ struct AnswerTree: Sendable {
 
     /// The same for several events in one pass, which must have room for all their trees.
     func scores(behindEach events: [[Int32]], on session: Session) throws(InferenceError) -> [[[Double]]] {
-        try session.evaluateTrees(events.map(tree))
+        let questions = events.map { event in
+            asked.map { node -> Int in node.map { $0 + event.count } ?? event.count - 1 }
+        }
+        try session.evaluateTrees(events.map(tree), asking: questions)
         return events.enumerated().map { index, event in
             let end = event.count - 1
             return scores { node, rows in

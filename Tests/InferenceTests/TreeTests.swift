@@ -143,6 +143,27 @@ import Testing
         try check(try realModel(), prefix: 29, threads: 2)
     }
 
+    @Test func nodesThatAreAskedForAreTheSameAsIfAllWere() throws {
+        for model in [try TinyModel().model, try realModel()] {
+            let session = try Session(model: model, context: 256, threads: 2)
+            let trees = trees(model.vocabularyCount)
+            let rows: [Int32] = [3, 17, 40, 99, 200]
+            try session.evaluate([1, 30, 45, 60, 75])
+            try session.evaluateTrees(trees)
+            let all = logits(session, trees, rows: rows)
+            let several: [[Int]] = [[5, 0], [], [20, 20, 7, 99, -1], [8], [4]]
+            for asked in [several, [[], [], [3], [], []], [[], [], [], [], []]] {
+                try session.evaluateTrees(trees, asking: asked)
+                for (tree, nodes) in asked.enumerated() {
+                    for node in nodes where trees[tree].indices.contains(node) {
+                        #expect(session.treeLogits(tree: tree, node: node, of: rows) == all[tree][node])
+                    }
+                }
+                #expect(session.treeLogits(tree: 2, node: 13, of: rows).isEmpty, "nobody asked for it")
+            }
+        }
+    }
+
     @Test func whatDoesNotFitIsRefusedAndChangesNothing() throws {
         let session = try Session(model: try TinyModel().model, context: 64, threads: 1, batch: 32)
         let prefix: [Int32] = [1, 30, 45]
