@@ -102,7 +102,10 @@ let package = Package(
 
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(
-            name: "DaemonTests", dependencies: ["Daemon", "JSON", "Linux", "Spool", "TestSupport", "Transport"]),
+            name: "DaemonTests",
+            dependencies: [
+                "Daemon", "Health", "Inference", "JSON", "Linux", "Spool", "TestModels", "TestSupport", "Transport",
+            ]),
         // Optimised: as ARM boards under qemu they make and compare millions of numbers.
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "QuantBlocks", "Linux"],

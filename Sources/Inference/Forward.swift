@@ -1,16 +1,20 @@
 import Kernels
 import QuantBlocks
 
-/// What one pass computes: tokens in a row of cells, and which cells each of them may see.
+/// What one pass computes: tokens, each with a cell of its own, behind the cells in use.
+///
+/// Either a chain that the cells in use go on with, or trees that lie side by side behind them.
 struct Batch {
-    /// Tokens in this pass.
+    /// Tokens in this pass. `RunState.cells` says where each is kept.
     var tokens = 0
-    /// The cell of the first token; every token sees all cells before it.
-    var firstCell = 0
-    /// Which of the batch's own cells a token sees: (tokens, tokens), or nil for causal order.
+    /// Cells in use before the pass; every token sees all of them.
+    var prefix = 0
+    /// Pieces that attention is computed in, in `RunState.blocks`.
+    var blocks = 0
+    /// Tokens whose logits are asked for, in `RunState.outputs`: behind attention the last layer computes only these.
+    var outputs = 0
+    /// For trees, which tokens of its own tree a token sees: a (tokens, tokens) of each tree. Nil for a chain.
     var visible: UnsafePointer<Bool>?
-    /// Cells that attention reads: those before the batch and its own.
-    var cellCount: Int { firstCell &+ tokens }
 }
 
 // The layers. All threads run this together: a step's work is shared out piece by piece, and one barrier stands
@@ -22,7 +26,7 @@ extension Session {
     func runLayers(_ thread: Int) {
         let state = state
         let config = model.config
-        let batch = pending
+        var batch = pending
         let scratch = state.threads[thread]
         let clock = state.times.clock(thread)
         clock.lap(.rest)
@@ -38,6 +42,11 @@ extension Session {
 
             attend(index, batch, scratch, step.next())
             meet(after: .attend, clock)
+            if index == config.blockCount &- 1, batch.outputs < batch.tokens {
+                if thread == 0 { moveUpOutputs(batch) }
+                meet(after: .rest, clock)
+                batch.tokens = batch.outputs
+            }
 
             input = prepare(state.attention, attentionWidth, for: layer.attnOutput, batch, scratch, &step)
             addProduct(layer.attnOutput, input, batch, scratch, step.next(), to: state.x, width)
@@ -58,6 +67,18 @@ extension Session {
         clock.lap(kind)
         pool.barrier()
         clock.lap(.wait)
+    }
+
+    /// Moves what the rest of the last layer reads of the asked tokens to the first rows.
+    private func moveUpOutputs(_ batch: Batch) {
+        let width = model.config.embeddingLength
+        let attentionWidth = model.config.headCount &* model.config.headLength
+        for row in 0..<batch.outputs {
+            let token = Int(state.outputs[row])  // never before `row`: they are in order
+            (state.x + row &* width).update(from: state.x + token &* width, count: width)
+            (state.attention + row &* attentionWidth).update(
+                from: state.attention + token &* attentionWidth, count: attentionWidth)
+        }
     }
 
     /// The work counters of a layer's steps, in order.
@@ -159,7 +180,7 @@ extension Session {
                 multiply(layer.attnV, head &* length, length, input, batch.tokens, scratch, to: scratch.head, length)
                 let values = cache.values(index, head)
                 for t in 0..<batch.tokens {
-                    let cell = batch.firstCell &+ t
+                    let cell = Int(state.cells[t])
                     model.table.toHalf(scratch.head + t &* length, values + cell &* cache.headLength, length)
                 }
             }
@@ -170,7 +191,7 @@ extension Session {
         let to = cache.keys(layer, head)
         let length = model.config.headLength
         for t in 0..<batch.tokens {
-            let cell = batch.firstCell &+ t
+            let cell = Int(state.cells[t])
             let column = to + ((cell >> 3) &* cache.headLength &* 8 &+ (cell & 7))
             // Narrowed in place, so that the scattered copies are copies only.
             let halves = UnsafeMutableRawPointer(keys + t &* length).assumingMemoryBound(to: UInt16.self)

@@ -34,6 +34,12 @@ final class RunState {
     let widest: Int
     /// Rotation of each token: (batch, ropeDimensionCount / 2) pairs of cosine and sine.
     let rotation: UnsafeMutablePointer<SIMD2<Float>>
+    /// Where each token's key and value are kept (batch).
+    let cells: UnsafeMutablePointer<Int32>
+    /// The tokens whose logits are asked for, in order (batch).
+    let outputs: UnsafeMutablePointer<Int32>
+    /// The pieces of attention; each has a token at least (batch).
+    let blocks: UnsafeMutablePointer<AttentionBlock>
     /// One work counter per step of a pass, each on its own cache line.
     let counters: UnsafeMutablePointer<UInt32>
     let counterCount: Int
@@ -65,6 +71,9 @@ final class RunState {
         q.initialize(repeating: 0, count: panels * panelTokens * widest)
         ds.initialize(repeating: 0, count: panels * panelScales * widest / 32)
         rotation = .allocate(capacity: batch * config.ropeDimensionCount / 2)
+        cells = .allocate(capacity: batch)
+        outputs = .allocate(capacity: batch)
+        blocks = .allocate(capacity: batch)
         counterCount = (config.blockCount * Self.stepsPerLayer + 1) * Self.counterStride
         counters = .allocate(capacity: counterCount)
         logits = .allocate(capacity: model.vocabularyCount)
@@ -78,6 +87,9 @@ final class RunState {
         for buffer in [x, normed, query, attention, hidden, ds, logits] { buffer.deallocate() }
         q.deallocate()
         rotation.deallocate()
+        cells.deallocate()
+        outputs.deallocate()
+        blocks.deallocate()
         counters.deallocate()
         for scratch in threads { scratch.deallocate() }
         times.stop()
@@ -101,16 +113,18 @@ struct ThreadScratch {
     let attentionQuery: UnsafeMutablePointer<Float>
     let scores: UnsafeMutablePointer<Float>
     let attentionOut: UnsafeMutablePointer<Float>
-    /// Query rows that attention handles at once.
-    let attentionTokens: Int
+    /// Values of a tree that does not lie next to the cells in use, moved there (cells, padded head).
+    let gathered: UnsafeMutablePointer<UInt16>
 
     /// Query rows of one attention block: enough to reuse each key, few enough for the first-level cache.
     private static let attentionRows = 24
 
+    /// Tokens of one attention block.
+    static func attentionTokens(_ config: ModelConfig) -> Int { max(1, attentionRows / config.groupSize) }
+
     init(_ config: ModelConfig, widest: Int, context: Int, batch: Int) {
         let paddedHead = (config.headLength + 7) / 8 * 8
-        attentionTokens = max(1, Self.attentionRows / config.groupSize)
-        let rows = attentionTokens * config.groupSize
+        let rows = Self.attentionTokens(config) * config.groupSize
         // Aligned to a vector, so that a tile's loads do not straddle cache lines.
         tile = .allocate(byteCount: tileRows * widest * 4, alignment: 64)
         meta = .allocate(capacity: widest / 32 * tileRows * 4)
@@ -125,6 +139,7 @@ struct ThreadScratch {
         attentionQuery.initialize(repeating: 0, count: rows * paddedHead)
         scores = .allocate(capacity: rows * ((context + 7) / 8 * 8))
         attentionOut = .allocate(capacity: rows * paddedHead)
+        gathered = .allocate(capacity: context * paddedHead)
     }
 
     func deallocate() {
@@ -132,5 +147,6 @@ struct ThreadScratch {
         for buffer in [meta, products, otherProducts, head, single.x, single.ds] { buffer.deallocate() }
         for buffer in [attentionQuery, scores, attentionOut] { buffer.deallocate() }
         single.q.deallocate()
+        gathered.deallocate()
     }
 }

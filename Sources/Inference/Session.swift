@@ -2,18 +2,6 @@ import Glibc
 import Kernels
 import Linux
 
-/// A node of a tree of tokens laid behind the context: all its nodes are computed in one pass.
-public struct TreeNode: Sendable, Equatable {
-    public let token: Int32
-    /// Index of the parent among the nodes (smaller than this node's own), or nil below the context.
-    public let parent: Int?
-
-    public init(token: Int32, parent: Int?) {
-        self.token = token
-        self.parent = parent
-    }
-}
-
 /// The state behind a prefix, copied out of the cache: put back, it saves computing the prefix again.
 public struct PrefixState: Sendable {
     public let count: Int
@@ -42,7 +30,9 @@ public final class Session {
     private let frequencies: [Float]
     /// Which token of the last pass `logits()` belongs to.
     private var lastToken = 0
-    private var visible: [Bool] = []
+    /// Which nodes of its tree each token of the last trees sees; and which token each tree begins with.
+    var visible: [Bool] = []
+    var treeStarts: [Int] = []
     private var single: [Int32] = [0]
     private var batchLimit: Int
     private var contextLimit: Int
@@ -127,7 +117,8 @@ public final class Session {
             let some = min(batchLimit, tokens.count - done)
             embed(tokens[done..<done + some])
             for t in 0..<some { setRotation(t, position: count + t) }
-            run(Batch(tokens: some, firstCell: count, visible: nil))
+            let asked = eachToken == nil ? max(0, some - 2)..<some : 0..<some
+            run(Batch(tokens: some, prefix: count, blocks: layOutChain(some), outputs: ask(asked)))
             count += some
             if let eachToken {
                 for t in 0..<some {
@@ -136,33 +127,6 @@ public final class Session {
                 }
             }
             done += some
-        }
-    }
-
-    /// Computes a tree of tokens behind the cells in use without keeping it; ask `treeLogits` before the next pass.
-    public func evaluateTree(_ nodes: [TreeNode]) throws(InferenceError) {
-        try check(nodes.map(\.token))
-        guard nodes.count <= state.batch else {
-            throw InferenceError("a tree of \(nodes.count) tokens is larger than a batch of \(state.batch). Use fewer.")
-        }
-        var depths: [Int] = []
-        visible = [Bool](repeating: false, count: nodes.count * nodes.count)
-        for (index, node) in nodes.enumerated() {
-            guard node.parent.map({ $0 >= 0 && $0 < index }) ?? true else {
-                throw InferenceError("node \(index) of a tree stands before its parent. Order parents first.")
-            }
-            depths.append(node.parent.map { depths[$0] + 1 } ?? 0)
-            visible[index * nodes.count + index] = true
-            var ancestor = node.parent
-            while let at = ancestor {
-                visible[index * nodes.count + at] = true
-                ancestor = nodes[at].parent
-            }
-        }
-        embed(nodes.map(\.token)[...])
-        for t in nodes.indices { setRotation(t, position: count + depths[t]) }
-        visible.withUnsafeBufferPointer {
-            run(Batch(tokens: nodes.count, firstCell: count, visible: $0.baseAddress))
         }
     }
 
@@ -183,7 +147,11 @@ public final class Session {
     /// Logits of the last token over the whole vocabulary; valid until the next call.
     public func logits() -> UnsafeBufferPointer<Float> {
         let output = model.weights.output
-        let input = normalizeOutput(lastToken)
+        guard let input = normalizeOutput(lastToken) else {
+            // Before the first pass.
+            state.logits.update(repeating: 0, count: output.rows)
+            return UnsafeBufferPointer(start: state.logits, count: output.rows)
+        }
         withUnsafePointer(to: input) { input in
             var job = LogitsJob(session: Unmanaged.passUnretained(self), input: input)
             state.counters[0] = 0
@@ -199,9 +167,6 @@ public final class Session {
 
     /// Logits of the last token at some rows of the head: only those weights are read.
     public func logits(of rows: [Int32]) -> [Float] { logits(of: rows, at: lastToken) }
-
-    /// Logits behind node `node` of the last tree, at some rows of the head.
-    public func treeLogits(node: Int, of rows: [Int32]) -> [Float] { logits(of: rows, at: node) }
 
     private struct LogitsJob {
         let session: Unmanaged<Session>
@@ -223,10 +188,9 @@ public final class Session {
         clock.lap(.head)
     }
 
-    private func logits(of rows: [Int32], at token: Int) -> [Float] {
+    func logits(of rows: [Int32], at token: Int) -> [Float] {
         let output = model.weights.output
-        guard token >= 0, token < max(1, pending.tokens) else { return [] }
-        let input = normalizeOutput(token)
+        guard let input = normalizeOutput(token) else { return [] }
         return rows.map { row in
             guard row >= 0, row < output.rows else { return -.infinity }
             var result: Float = 0
@@ -235,11 +199,14 @@ public final class Session {
         }
     }
 
-    /// The final norm of one token of the last pass, quantised if the head wants it so.
-    private func normalizeOutput(_ token: Int) -> Activations {
+    /// The final norm of one token of the last pass, quantised if the head wants it so; nil when it was not asked for.
+    private func normalizeOutput(_ token: Int) -> Activations? {
+        guard let row = (0..<pending.outputs).first(where: { state.outputs[$0] == Int32(clamping: token) }) else {
+            return nil
+        }
         let config = model.config
         let input = state.threads[0].single
-        let from = state.x + token * config.embeddingLength
+        let from = state.x + row * config.embeddingLength
         state.times.clock(0).lap(.rest)
         model.table.rmsNorm(
             from, model.weights.outputNorm.floats, input.x, config.embeddingLength, config.rmsEpsilon)
@@ -252,7 +219,7 @@ public final class Session {
 
     // MARK: A pass
 
-    private func check(_ tokens: [Int32]) throws(InferenceError) {
+    func check(_ tokens: [Int32]) throws(InferenceError) {
         guard !tokens.isEmpty else { throw InferenceError("there are no tokens to compute. Give some text.") }
         guard tokens.count <= context - count else {
             throw InferenceError(
@@ -270,7 +237,18 @@ public final class Session {
         }
     }
 
-    private func embed(_ tokens: ArraySlice<Int32>) {
+    /// Notes tokens of the next pass whose logits will be asked for, in order and at least two of a batch: one alone
+    /// would take the vector kernels, whose rounding is another. Their number.
+    func ask(_ tokens: some Sequence<Int>) -> Int {
+        var count = 0
+        for token in tokens {
+            state.outputs[count] = Int32(truncatingIfNeeded: token)
+            count += 1
+        }
+        return count
+    }
+
+    func embed(_ tokens: ArraySlice<Int32>) {
         let table = model.weights.tokenEmbd
         for (t, token) in tokens.enumerated() {
             table.format.dequantize(table.layout)(
@@ -278,7 +256,7 @@ public final class Session {
         }
     }
 
-    private func setRotation(_ t: Int, position: Int) {
+    func setRotation(_ t: Int, position: Int) {
         let to = state.rotation + t * frequencies.count
         for (i, frequency) in frequencies.enumerated() {
             let angle = Float(position) * frequency
@@ -286,7 +264,7 @@ public final class Session {
         }
     }
 
-    private func run(_ batch: Batch) {
+    func run(_ batch: Batch) {
         pending = batch
         state.counters.update(repeating: 0, count: state.counterCount)
         pool.run(Unmanaged.passUnretained(self).toOpaque()) { thread, raw in

@@ -18,6 +18,8 @@ struct AnswerTree: Sendable {
     /// Nodes behind the prompt, parents first.
     let nodes: [TreeNode]
     private let answers: [Answer]
+    /// The nodes that questions stand behind; nil stands for the prompt.
+    private let asked: [Int?]
 
     /// - Parameters:
     ///   - beginnings: at least one; the tokens from the event's end to the label.
@@ -41,6 +43,9 @@ struct AnswerTree: Sendable {
         }
         self.nodes = nodes
         self.answers = answers
+        asked = answers.flatMap { answer in
+            answer.trie.branches.map { branch in branch.node.map { $0 + answer.first } ?? answer.end }
+        }
     }
 
     /// For each answer the labels' probabilities behind `event`, which ends with `common`; computed behind what the
@@ -54,12 +59,29 @@ struct AnswerTree: Sendable {
             try session.evaluate(event)
             return try scores(on: session)
         }
-        // One pass for the event and the answers: the event is a chain, the answers grow from its end.
+        return try scores(behindEach: [event], on: session)[0]
+    }
+
+    /// The same for several events in one pass, which must have room for all their trees.
+    func scores(behindEach events: [[Int32]], on session: Session) throws(InferenceError) -> [[[Double]]] {
+        let questions = events.map { event in
+            asked.map { node -> Int in node.map { $0 + event.count } ?? event.count - 1 }
+        }
+        try session.evaluateTrees(events.map(tree), asking: questions)
+        return events.enumerated().map { index, event in
+            let end = event.count - 1
+            return scores { node, rows in
+                session.treeLogits(tree: index, node: node.map { $0 + end + 1 } ?? end, of: rows)
+            }
+        }
+    }
+
+    /// An event and its answers as one tree: the event is a chain, the answers grow from its end.
+    private func tree(behind event: [Int32]) -> [TreeNode] {
         let end = event.count - 1
         var all = event.enumerated().map { TreeNode(token: $1, parent: $0 == 0 ? nil : $0 - 1) }
         all += nodes.map { TreeNode(token: $0.token, parent: $0.parent.map { $0 + end + 1 } ?? end) }
-        try session.evaluateTree(all)
-        return scores { node, rows in session.treeLogits(node: node.map { $0 + end + 1 } ?? end, of: rows) }
+        return all
     }
 
     private func scores(_ logits: (_ node: Int?, _ rows: [Int32]) -> [Float]) -> [[Double]] {

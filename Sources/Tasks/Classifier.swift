@@ -40,9 +40,9 @@ public struct Classification: Sendable {
 /// scored in that same pass. Not thread-safe: it belongs to the thread of its session.
 public final class Classifier {
     public let labels: [String]
-    private let shared: SharedSession
-    private let template: ClassifyTemplate
-    private let prefix: Prefix
+    let shared: SharedSession
+    let template: ClassifyTemplate
+    let prefix: Prefix
     private let calibration: Calibration
     /// For each answer the mean scores of the content-free texts; nil until the first event.
     private var prior: [[Double]]?
@@ -98,12 +98,21 @@ public final class Classifier {
     }
 
     /// The labels' probabilities for `text`.
-    public func classify(_ text: String) throws(TaskError) -> Classification {
-        let prior = try priorScores()
-        let (answers, tokens) = try evaluate(text)
-        var scores = combined(answers, prior)
-        if calibration.followsEvents { scores = following(scores) }
-        return Classification(scores: Array(zip(labels, scores)).map { (label: $0, score: $1) }, tokens: tokens)
+    public func classify(_ text: String) throws(TaskError) -> Classification { try classify([text])[0].get() }
+
+    /// The same for several events, computed together: each weight that is unpacked serves them all.
+    ///
+    /// What comes out is the same bit by bit as one by one; one that fails leaves the others as they are.
+    public func classify(_ texts: [String]) -> [Result<Classification, TaskError>] {
+        let prior: [[Double]]
+        do throws(TaskError) { prior = try priorScores() } catch { return texts.map { _ in .failure(error) } }
+        return evaluate(texts).map { result in
+            result.map { answers, tokens in
+                var scores = combined(answers, prior)
+                if calibration.followsEvents { scores = following(scores) }
+                return Classification(scores: Array(zip(labels, scores)).map { (label: $0, score: $1) }, tokens: tokens)
+            }
+        }
     }
 
     // MARK: Scores
@@ -123,8 +132,8 @@ public final class Classifier {
     private func priorScores() throws(TaskError) -> [[Double]] {
         if let prior { return prior }
         var sums: [[Double]] = []
-        for text in calibration.contentFree {
-            let answers = try evaluate(text).answers
+        for result in evaluate(calibration.contentFree) {
+            let answers = try result.get().answers
             sums = sums.isEmpty ? answers : zip(sums, answers).map { zip($0, $1).map { $0 + $1 } }
         }
         // A floor, so that a label the model would never guess is not chosen for everything.
@@ -139,21 +148,5 @@ public final class Classifier {
         seen.sum = zip(seen.sum, scores).map { $0 + $1 }
         seen.count += 1
         return Probability.normalized(zip(scores, seen.sum).map { $0 * (Self.priorWeight + seen.count) / (start + $1) })
-    }
-
-    /// The labels' probabilities as the model gives them, for each answer.
-    private func evaluate(_ text: String) throws(TaskError) -> (answers: [[Double]], tokens: TokenCount) {
-        let cached = try shared.activate(prefix)
-        let event = template.eventTokens(text) + template.suffix
-        let session = shared.session
-        defer { session.truncate(to: template.prefix.count) }
-        let answers: [[Double]]
-        do throws(InferenceError) {
-            answers = try template.tree.scores(behind: event, on: session)
-        } catch {
-            throw TaskError(error)
-        }
-        let count = template.prefix.count + event.count + template.tree.nodes.count
-        return (answers, TokenCount(prompt: count, cached: cached, generated: 0))
     }
 }

@@ -36,6 +36,11 @@ final class FakeRunner: TaskRunner {
         return ClassifyAnswer(scores: spec.labels.map { ($0, $0 == likely ? 0.8 : rest) }, effort: effort)
     }
 
+    func classify(_ texts: [String], _ spec: ClassifierSpec) -> [Result<ClassifyAnswer, EventFailure>] {
+        gate.note(together: texts)
+        return texts.map { text in Result { () throws(EventFailure) in try classify(text, spec) } }
+    }
+
     func summarize(_ events: [WindowEvent], _ spec: SummarySpec) throws(EventFailure) -> SummaryAnswer {
         if events.contains(where: { $0.text == "long" }) {
             return SummaryAnswer(summary: String(repeating: "é", count: 300), grounded: true, effort: Effort())
@@ -53,8 +58,12 @@ final class FakeRunner: TaskRunner {
 final class Gate: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)
     private let texts = Mutex<[String]>([])
+    private let batches = Mutex<[[String]]>([])
     var seen: [String] { texts.withLock { $0 } }
+    /// What was computed together, where that was more than one text.
+    var together: [[String]] { batches.withLock { $0 } }
     func note(_ text: String) { texts.withLock { $0.append(text) } }
+    func note(together texts: [String]) { batches.withLock { $0.append(texts) } }
     func wait() { semaphore.wait() }
     func open() { semaphore.signal() }
 }

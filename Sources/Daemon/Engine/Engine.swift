@@ -154,11 +154,11 @@ final class Engine: Sendable {
             switch scheduler.take() {
             case .stopped: return
             case .interrupted: applyReload(to: &runner, &loaded)
-            case .job(let job):
+            case .jobs(let jobs):
                 waitWhilePaused()
                 if let budget { runner.apply(budget) }
                 let start = time.monotonic()
-                onOutcome(run(job, on: runner))
+                for outcome in run(jobs, on: runner) { onOutcome(outcome) }
                 scheduler.finish()
                 rest(after: time.monotonic() - start)
             }
@@ -190,24 +190,32 @@ final class Engine: Sendable {
         if reload != nil { onReload(failure) }
     }
 
-    private func run(_ job: Job, on runner: any TaskRunner) -> Outcome {
+    /// Several jobs are classifications by the same classifier, which the scheduler saw to.
+    private func run(_ jobs: [Job], on runner: any TaskRunner) -> [Outcome] {
         let start = time.monotonic()
         progress.begin()
         defer { progress.end() }
-        let result: Result<Answer, EventFailure>
-        do throws(EventFailure) {
-            switch job.work {
-            case .classify(let text, let spec): result = .success(.classification(try runner.classify(text, spec)))
-            case .summarize(let window, let spec):
-                result = .success(.summary(try runner.summarize(window.events, spec)))
-            case .generate(let spec): result = .success(.text(try runner.generate(spec)))
-            }
-        } catch {
-            result = .failure(error)
+        var results: [Result<Answer, EventFailure>] = []
+        if jobs.count > 1, case .classify(_, let spec) = jobs[0].work {
+            let texts = jobs.map { job in if case .classify(let text, _) = job.work { text } else { "" } }
+            results = runner.classify(texts, spec).map { $0.map(Answer.classification) }
+        } else {
+            results = jobs.map { job in Result { () throws(EventFailure) in try answer(job, on: runner) } }
         }
-        return Outcome(
-            job: job, result: result, queueMilliseconds: milliseconds(from: job.ready, to: start),
-            latencyMilliseconds: milliseconds(from: job.ready, to: time.monotonic()))
+        let end = time.monotonic()
+        return zip(jobs, results).map { job, result in
+            Outcome(
+                job: job, result: result, queueMilliseconds: milliseconds(from: job.ready, to: start),
+                latencyMilliseconds: milliseconds(from: job.ready, to: end))
+        }
+    }
+
+    private func answer(_ job: Job, on runner: any TaskRunner) throws(EventFailure) -> Answer {
+        switch job.work {
+        case .classify(let text, let spec): .classification(try runner.classify(text, spec))
+        case .summarize(let window, let spec): .summary(try runner.summarize(window.events, spec))
+        case .generate(let spec): .text(try runner.generate(spec))
+        }
     }
 
     private func milliseconds(from start: UInt64, to end: UInt64) -> Double {

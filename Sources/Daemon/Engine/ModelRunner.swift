@@ -94,15 +94,27 @@ final class ModelRunner: TaskRunner {
     }
 
     func classify(_ text: String, _ spec: ClassifierSpec) throws(EventFailure) -> ClassifyAnswer {
+        try classify([text], spec)[0].get()
+    }
+
+    func classify(_ texts: [String], _ spec: ClassifierSpec) -> [Result<ClassifyAnswer, EventFailure>] {
         let start = monotonicNanoseconds()
-        let classifier = try classifier(spec)
-        do throws(TaskError) {
-            let answer = try classifier.classify(text)
-            let tokens = TokenUse(prompt: answer.tokens.prompt, cached: answer.tokens.cached)
-            let seconds = Double(monotonicNanoseconds() - start) / 1e9
-            return ClassifyAnswer(scores: answer.scores, effort: Effort(tokens: tokens, prefillSeconds: seconds))
+        let answers: [Result<Classification, TaskError>]
+        do throws(EventFailure) {
+            answers = try classifier(spec).classify(texts)
         } catch {
-            throw .engine(error.description)
+            return texts.map { _ in .failure(error) }
+        }
+        let seconds = Double(monotonicNanoseconds() - start) / 1e9
+        // Each has its share of the time, so that the speed that is reported is that of the tokens.
+        let computed = answers.map { ((try? $0.get().tokens).map { $0.prompt - $0.cached }) ?? 0 }
+        let all = Double(max(1, computed.reduce(0, +)))
+        return zip(answers, computed).map { answer, own in
+            answer.map { answer in
+                let tokens = TokenUse(prompt: answer.tokens.prompt, cached: answer.tokens.cached)
+                let effort = Effort(tokens: tokens, prefillSeconds: seconds * Double(own) / all)
+                return ClassifyAnswer(scores: answer.scores, effort: effort)
+            }.mapError { .engine($0.description) }
         }
     }
 

@@ -136,6 +136,8 @@ public protocol TaskRunner: AnyObject {
     /// What the governor allows for the next answer: threads, context and batch.
     func apply(_ budget: Budget)
     func classify(_ text: String, _ spec: ClassifierSpec) throws(EventFailure) -> ClassifyAnswer
+    /// Several texts, each answered as if it were alone; a runner that can computes them together.
+    func classify(_ texts: [String], _ spec: ClassifierSpec) -> [Result<ClassifyAnswer, EventFailure>]
     func summarize(_ events: [WindowEvent], _ spec: SummarySpec) throws(EventFailure) -> SummaryAnswer
     func generate(_ spec: GenerationSpec) throws(EventFailure) -> GenerateAnswer
 }
@@ -143,6 +145,11 @@ public protocol TaskRunner: AnyObject {
 extension TaskRunner {
     public func prepare(_ tasks: [TaskSection]) {}
     public func apply(_ budget: Budget) {}
+    public func classify(_ texts: [String], _ spec: ClassifierSpec) -> [Result<ClassifyAnswer, EventFailure>] {
+        texts.map { text in
+            Result { () throws(EventFailure) in try classify(text, spec) }
+        }
+    }
 }
 
 /// Why the daemon cannot start; carries the exit status the command line ends with.

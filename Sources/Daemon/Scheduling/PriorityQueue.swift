@@ -13,6 +13,8 @@ struct PriorityQueue<Element> {
     }
 
     static var levels: Int { 10 }
+    /// Entries that are passed over at most when companions are looked for: that is done under a lock.
+    static var mostPassed: Int { 64 }
 
     /// Entries that may wait.
     var capacity: Int
@@ -63,6 +65,37 @@ struct PriorityQueue<Element> {
             }
         }
         return (nil, expired)
+    }
+
+    /// Whether an element is taken together with the one before.
+    enum Companionship {
+        case joins
+        /// Stays where it is; those behind it may join.
+        case stays
+        /// Stays, and none behind it may be computed before it.
+        case bars
+    }
+
+    /// Takes elements of one level that are to be computed with the one just taken from it: `limit` at most, in order.
+    mutating func takeMore(
+        priority: Int, limit: Int, _ choose: (Entry) -> Companionship
+    ) -> [Element] {
+        let level = min(max(priority, 0), Self.levels - 1)
+        var joining: [Element] = []
+        var staying: [Entry] = []
+        search: while joining.count < limit, staying.count < Self.mostPassed, let entry = queues[level].first {
+            switch choose(entry) {
+            case .joins:
+                joining.append(entry.element)
+                _ = removeFirst(of: level)
+            case .stays:
+                staying.append(entry)
+                queues[level].removeFirst()
+            case .bars: break search
+            }
+        }
+        for entry in staying.reversed() { queues[level].prepend(entry) }
+        return joining
     }
 
     /// Removes every element whose deadline has passed, also behind more important ones.

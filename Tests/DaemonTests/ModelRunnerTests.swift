@@ -1,0 +1,55 @@
+import Health
+import Inference
+import TestModels
+import Testing
+
+@testable import Daemon
+
+/// The real runner on a small model: what the engine gets for events that were computed together.
+@Suite struct ModelRunners {
+    private let tiny: TinyModel
+    private let runner: ModelRunner
+    private let spec = ClassifierSpec(model: "tiny", labels: ["routine", "unusual"], prompt: nil)
+    private let texts = ["door opened", "", "water leak in the cellar", "21.5", "door opened", "x", "y", "z"]
+
+    init() throws {
+        tiny = try TinyModel()
+        let section = Configuration.ModelSection(
+            name: "tiny", path: tiny.model.file.path, context: 512, threads: 2, kvCache: "f16", lora: [])
+        runner = try ModelRunner([section], isCancelled: { false })
+    }
+
+    private func scores(_ answers: [Result<ClassifyAnswer, EventFailure>]) throws -> [[Double]] {
+        try answers.map { try $0.get().scores.map(\.score) }
+    }
+
+    @Test func togetherTheyGetTheAnswersThatEachGetsAlone() throws {
+        let alone = try texts.map { try runner.classify($0, spec) }
+        let together = runner.classify(texts, spec)
+        #expect(try scores(together) == alone.map { $0.scores.map(\.score) })
+        let efforts = try together.map { try $0.get().effort }
+        // All but the very first event of the classifier found its prefix computed.
+        #expect(efforts.dropFirst().map(\.tokens) == alone.dropFirst().map(\.effort.tokens))
+        #expect(efforts.allSatisfy { $0.prefillSeconds > 0 && $0.tokens.cached > 0 && $0.tokens.generated == 0 })
+        // Each has its share of the time: the same speed.
+        let speeds = efforts.map { Double($0.tokens.prompt - $0.tokens.cached) / $0.prefillSeconds }
+        for speed in speeds { #expect(abs(speed / speeds[0] - 1) < 1e-6) }
+    }
+
+    @Test func aBadEventAmongGoodOnesFailsAlone() throws {
+        let good = try scores(runner.classify(texts, spec))
+        let long = String(repeating: "too long ", count: 40)
+        let own = try runner.classify("z", spec).effort.tokens.prompt
+        runner.apply(Budget(level: .minimal, threads: 1, context: own + 40, batch: 8, dutyCycle: 1))
+        let answers = runner.classify(texts + [long] + texts, spec)
+        #expect(throws: EventFailure.self) { try answers[texts.count].get() }
+        #expect(try scores(Array(answers.prefix(texts.count))) == good)
+        #expect(try scores(answers.suffix(texts.count)) == good)
+    }
+
+    @Test func aClassifierThatCannotBeMadeFailsAllOfThem() {
+        let answers = runner.classify(texts, ClassifierSpec(model: "other", labels: ["a", "b"], prompt: nil))
+        #expect(answers.count == texts.count)
+        for answer in answers { #expect(throws: EventFailure.self) { try answer.get() } }
+    }
+}
