@@ -42,14 +42,21 @@ extension Session {
 
     func attend(_ layer: Int, _ batch: Batch, _ scratch: ThreadScratch, _ counter: WorkCounter) {
         let config = model.config
-        // A single token has too few pieces for several threads if whole groups go together: split by query head.
-        let splits = batch.tokens == 1 ? config.groupSize : 1
+        let splits = batch.tokens == 1 && !groupsGoTogether(config) ? config.groupSize : 1
         let groups = config.groupSize / splits
         let perHead = batch.blocks &* splits
         while let piece = counter.next(below: config.headCountKV &* perHead) {
             let within = piece % perHead
             attend(layer, piece / perHead, within % splits, groups, state.blocks[within / splits], batch, scratch)
         }
+    }
+
+    /// Whether a single token's query heads that share a key head are one piece. They share what is widened and cost
+    /// about half as much as apart, but there may be too few such pieces for all threads.
+    private func groupsGoTogether(_ config: ModelConfig) -> Bool {
+        func rounds(_ pieces: Int) -> Int { (pieces &+ pool.active &- 1) / pool.active }
+        return rounds(config.headCountKV) &* (config.groupSize &+ 1)
+            <= rounds(config.headCountKV &* config.groupSize) &* 2
     }
 
     /// Query heads `group ..< group + groups` of key head `head`, for the tokens of `block`.

@@ -147,9 +147,12 @@ public func vectorAttentionScores(
         let block = keys + b &* dimension &* 8
         let to = scores + b &* 8
         var r = 0
-        while r &+ 4 <= rows {
+        // Four rows share a widened key; of two or three the last stands for the missing ones.
+        while r &+ 2 <= rows {
+            let last = rows &- 1 &- r
             let (q0, q1) = (query + r &* dimension, query + (r &+ 1) &* dimension)
-            let (q2, q3) = (query + (r &+ 2) &* dimension, query + (r &+ 3) &* dimension)
+            let q2 = query + (r &+ min(2, last)) &* dimension
+            let q3 = query + (r &+ min(3, last)) &* dimension
             var (s0, s1, s2, s3) = (F8.zero, F8.zero, F8.zero, F8.zero)
             var (o0, o1, o2, o3) = (F8.zero, F8.zero, F8.zero, F8.zero)
             for step in 0..<(dimension / 4) {
@@ -178,18 +181,17 @@ public func vectorAttentionScores(
             }
             storeFloats(s0 + o0, to + r &* scoreStride)
             storeFloats(s1 + o1, to + (r &+ 1) &* scoreStride)
-            storeFloats(s2 + o2, to + (r &+ 2) &* scoreStride)
-            storeFloats(s3 + o3, to + (r &+ 3) &* scoreStride)
+            if last > 1 { storeFloats(s2 + o2, to + (r &+ 2) &* scoreStride) }
+            if last > 2 { storeFloats(s3 + o3, to + (r &+ 3) &* scoreStride) }
             r &+= 4
         }
-        while r < rows {
+        if r < rows {
             var (even, odd) = (F8.zero, F8.zero)
             for j in stride(from: 0, to: dimension, by: 2) {
                 even = fma(loadHalves(block + j &* 8), F8(repeating: query[r &* dimension &+ j]), even)
                 odd = fma(loadHalves(block + (j &* 8 &+ 8)), F8(repeating: query[r &* dimension &+ j &+ 1]), odd)
             }
             storeFloats(even + odd, to + r &* scoreStride)
-            r &+= 1
         }
     }
 }
@@ -201,9 +203,12 @@ public func vectorAttentionValues(
     _ dimension: Int, _ out: UnsafeMutablePointer<Float>
 ) {
     var r = 0
-    while r &+ 4 <= rows {
+    // As above.
+    while r &+ 2 <= rows {
+        let last = rows &- 1 &- r
         let (w0, w1) = (weights + r &* weightStride, weights + (r &+ 1) &* weightStride)
-        let (w2, w3) = (weights + (r &+ 2) &* weightStride, weights + (r &+ 3) &* weightStride)
+        let w2 = weights + (r &+ min(2, last)) &* weightStride
+        let w3 = weights + (r &+ min(3, last)) &* weightStride
         for j in stride(from: 0, to: dimension, by: 8) {
             var (s0, s1, s2, s3) = (F8.zero, F8.zero, F8.zero, F8.zero)
             var (o0, o1, o2, o3) = (F8.zero, F8.zero, F8.zero, F8.zero)
@@ -251,12 +256,12 @@ public func vectorAttentionValues(
             }
             storeFloats(s0 + o0, out + (r &* dimension &+ j))
             storeFloats(s1 + o1, out + ((r &+ 1) &* dimension &+ j))
-            storeFloats(s2 + o2, out + ((r &+ 2) &* dimension &+ j))
-            storeFloats(s3 + o3, out + ((r &+ 3) &* dimension &+ j))
+            if last > 1 { storeFloats(s2 + o2, out + ((r &+ 2) &* dimension &+ j)) }
+            if last > 2 { storeFloats(s3 + o3, out + ((r &+ 3) &* dimension &+ j)) }
         }
         r &+= 4
     }
-    while r < rows {
+    if r < rows {
         for j in stride(from: 0, to: dimension, by: 8) {
             var (even, odd) = (F8.zero, F8.zero)
             var p = 0
@@ -272,7 +277,6 @@ public func vectorAttentionValues(
             }
             storeFloats(even + odd, out + (r &* dimension &+ j))
         }
-        r &+= 1
     }
 }
 

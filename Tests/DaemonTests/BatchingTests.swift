@@ -31,8 +31,8 @@ import Transport
     }
 
     /// The ids of the next turn's jobs; empty when it is none.
-    private func turn(_ scheduler: Scheduler) -> [String] {
-        guard case .jobs(let jobs) = scheduler.take() else { return [] }
+    private func turn(_ scheduler: Scheduler, together: Int = Scheduler.mostTogether) -> [String] {
+        guard case .jobs(let jobs) = scheduler.take(together: together) else { return [] }
         return jobs.map(\.id)
     }
 
@@ -46,6 +46,25 @@ import Transport
         #expect(turn(scheduler) == (1...8).map(String.init))
         #expect(turn(scheduler) == (9...16).map(String.init))
         #expect(turn(scheduler) == (17...20).map(String.init) && scheduler.count == 0)
+    }
+
+    @Test func aSlowBoardTakesOnlyWhatFitsIntoHalfASecond() {
+        let scheduler = scheduler()
+        for number in 1...20 { scheduler.offer(job("\(number)")) }
+        #expect(turn(scheduler, together: 1) == ["1"] && turn(scheduler, together: 3) == ["2", "3", "4"])
+        #expect(turn(scheduler, together: 99).count == Scheduler.mostTogether)
+        var pace = Pace()
+        #expect(pace.together == 1)
+        pace.note(1, 1_100_000_000)
+        #expect(pace.together == 1)
+        // It cools down: 20 ms an event, soon believed.
+        for _ in 0..<6 { pace.note(pace.together, UInt64(pace.together) * 20_000_000) }
+        #expect(pace.together == 8)
+        for _ in 0..<8 { pace.note(8, 8 * 120_000_000) }
+        #expect(pace.together == 4)
+        pace.note(1, 0)
+        pace.note(0, .max)
+        #expect((1...8).contains(pace.together))
     }
 
     @Test func tasksAreNotMixedAndEachKeepsItsOrder() {

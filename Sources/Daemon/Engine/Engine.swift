@@ -150,17 +150,21 @@ final class Engine: Sendable {
     private func serve(_ first: consuming any TaskRunner, _ loaded: Loaded) {
         var runner = consume first
         var loaded = loaded
+        var pace = Pace()
         while true {
-            switch scheduler.take() {
+            switch scheduler.take(together: pace.together) {
             case .stopped: return
             case .interrupted: applyReload(to: &runner, &loaded)
             case .jobs(let jobs):
                 waitWhilePaused()
                 if let budget { runner.apply(budget) }
                 let start = time.monotonic()
-                for outcome in run(jobs, on: runner) { onOutcome(outcome) }
+                let outcomes = run(jobs, on: runner)
+                let work = time.monotonic() - start
+                if case .classify = jobs.first?.work { pace.note(jobs.count, work) }
+                for outcome in outcomes { onOutcome(outcome) }
                 scheduler.finish()
-                rest(after: time.monotonic() - start)
+                rest(after: work)
             }
         }
     }

@@ -84,7 +84,10 @@ final class Scheduler: Sendable {
 
     /// The next job, waiting for one, and what can be computed with it. For the engine thread only, which calls
     /// `finish` after each turn.
-    func take() -> Turn {
+    ///
+    /// - Parameter together: jobs of a turn at most, never more than `mostTogether`.
+    func take(together: Int = mostTogether) -> Turn {
+        let most = min(together, Self.mostTogether)
         while true {
             let (turn, expired) = state.withLock { state -> (Turn?, [Job]) in
                 if state.isStopped { return (.stopped, []) }
@@ -96,7 +99,8 @@ final class Scheduler: Sendable {
                 let (job, expired) = state.queue.take(now: now)
                 state.counters.expired += expired.count
                 state.isBusy = job != nil
-                return (job.map { .jobs([$0] + Self.companions(of: $0, in: &state.queue, now: now)) }, expired)
+                let turn = job.map { Turn.jobs([$0] + Self.companions(of: $0, most - 1, in: &state.queue, now: now)) }
+                return (turn, expired)
             }
             for job in expired { onDropped(job, .expired) }
             if let turn { return turn }
@@ -108,10 +112,12 @@ final class Scheduler: Sendable {
     ///
     /// They go before other jobs of their priority, which wait for one batch at a time instead of one event; but not
     /// before one that has used up half of its time. One that has expired is left for `take` to find.
-    private static func companions(of job: Job, in queue: inout PriorityQueue<Job>, now: UInt64) -> [Job] {
-        guard case .classify(let text, let spec) = job.work else { return [] }
+    private static func companions(
+        of job: Job, _ most: Int, in queue: inout PriorityQueue<Job>, now: UInt64
+    ) -> [Job] {
+        guard most > 0, case .classify(let text, let spec) = job.work else { return [] }
         var bytes = text.utf8.count
-        return queue.takeMore(priority: job.priority, limit: mostTogether - 1) { entry in
+        return queue.takeMore(priority: job.priority, limit: most) { entry in
             let other = entry.element
             if let deadline = entry.deadline, deadline < now { return .stays }
             if case .classify(let text, spec) = other.work {
