@@ -6,7 +6,7 @@ extension KernelTable {
     static var avx512: KernelTable {
         vector(.avx512) { format in
             switch format {
-            case .q4_0: ProductKernels(gemv: avx512GemvQ4_0, unpack: avx2UnpackQ4_0, gemm: avx512GemmUnsigned)
+            case .q4_0: ProductKernels(gemv: avx512GemvQ4_0, unpack: avx2UnpackQ4_0, gemm: avx512GemmCentred)
             case .q4_1: ProductKernels(gemv: avx512GemvQ4_1, unpack: avx2UnpackQ4_1, gemm: avx512GemmUnsigned)
             case .q5_0: ProductKernels(gemv: avx512GemvQ5_0, unpack: avx2UnpackQ5_0, gemm: avx512GemmUnsigned)
             case .q5_1: ProductKernels(gemv: avx512GemvQ5_1, unpack: avx2UnpackQ5_1, gemm: avx512GemmUnsigned)

@@ -35,6 +35,8 @@ private struct Kind {
     var isSigned = false
     /// Scales per 16 weights instead of per 32.
     var hasHalves = false
+    /// Unsigned weights that are 8 too large instead of a minimum.
+    var isCentred = false
 }
 
 /// The sums and products of four tokens, a panel.
@@ -98,7 +100,10 @@ private func multiply(
     for g in 0..<groups {
         let (scales, scalesNext) = (ds + g &* panelScales, dsNext + g &* panelScales)
         let (low, high) = (loadFloats(meta + g &* 32), loadFloats(meta + (g &* 32 &+ 16)))
-        if kind.isSigned, kind.hasHalves {
+        if kind.isCentred {
+            first.begin(scales + 16)
+            if count == 2 { second.begin(scalesNext + 16) }
+        } else if kind.isSigned, kind.hasHalves {
             first.begin(scales + 8)
             if count == 2 { second.begin(scalesNext + 8) }
         } else if kind.isSigned {
@@ -134,7 +139,7 @@ private func multiply(
         }
         first.scale(kind.hasHalves ? high : low, scales)
         if count == 2 { second.scale(kind.hasHalves ? high : low, scalesNext) }
-        if !kind.isSigned {
+        if !kind.isSigned, !kind.isCentred {
             first.addMinima(high, scales + 4)
             if count == 2 { second.addMinima(high, scalesNext + 4) }
         }
@@ -168,6 +173,14 @@ public func avx512GemmUnsigned(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights 0…15 that are 8 too large, with a scale per 32.
+@inline(never)  // entry of a tier
+public func avx512GemmCentred(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(isCentred: true), tile, meta, k, q, ds, tokens, y) }
 
 /// Weights −128…127 with a scale per 32.
 @inline(never)  // entry of a tier

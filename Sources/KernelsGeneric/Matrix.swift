@@ -52,6 +52,7 @@ public func genericQuantizePanel(
             to[4] = d * Float(sums.0 &+ sums.1)
             to[8] = Float(bitPattern: UInt32(bitPattern: -128 &* sums.0))
             to[12] = Float(bitPattern: UInt32(bitPattern: -128 &* sums.1))
+            to[16] = Float(bitPattern: UInt32(bitPattern: -8 &* (sums.0 &+ sums.1)))
         }
     }
 }

@@ -35,4 +35,23 @@ func quantizeBlock(_ x: UnsafePointer<Float>) -> QuantizedBlock {
         bytes: unsafeBitCast(bytes, to: SIMD8<Int32>.self), d: roundedToHalfPrecision(largest / 127),
         low: vaddvq_s32(vaddq_s32(sa, sb)), high: vaddvq_s32(vaddq_s32(sc, sd)))
 }
+
+/// Writes eight words of each of four tokens, a token's word after the other's: two 4 × 4 transpositions.
+@inline(__always)  // once a group
+func storeFour(
+    _ a: SIMD8<Int32>, _ b: SIMD8<Int32>, _ c: SIMD8<Int32>, _ d: SIMD8<Int32>, _ to: UnsafeMutableRawPointer
+) {
+    @inline(__always) func half(
+        _ a: int32x4_t, _ b: int32x4_t, _ c: int32x4_t, _ d: int32x4_t, _ to: UnsafeMutableRawPointer
+    ) {
+        let (ab0, ab1) = (vreinterpretq_s64_s32(vtrn1q_s32(a, b)), vreinterpretq_s64_s32(vtrn2q_s32(a, b)))
+        let (cd0, cd1) = (vreinterpretq_s64_s32(vtrn1q_s32(c, d)), vreinterpretq_s64_s32(vtrn2q_s32(c, d)))
+        to.storeBytes(of: vtrn1q_s64(ab0, cd0), as: int64x2_t.self)
+        (to + 16).storeBytes(of: vtrn1q_s64(ab1, cd1), as: int64x2_t.self)
+        (to + 32).storeBytes(of: vtrn2q_s64(ab0, cd0), as: int64x2_t.self)
+        (to + 48).storeBytes(of: vtrn2q_s64(ab1, cd1), as: int64x2_t.self)
+    }
+    half(a.lowHalf, b.lowHalf, c.lowHalf, d.lowHalf, to)
+    half(a.highHalf, b.highHalf, c.highHalf, d.highHalf, to + 64)
+}
 #endif

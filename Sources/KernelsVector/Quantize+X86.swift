@@ -34,4 +34,23 @@ func quantizeBlock(_ x: UnsafePointer<Float>) -> QuantizedBlock {
         low: Int32(sum(_mm256_cvtepi32_ps(_mm256_add_epi32(qa, qb)))),
         high: Int32(sum(_mm256_cvtepi32_ps(_mm256_add_epi32(qc, qd)))))
 }
+
+/// Writes eight words of each of four tokens, a token's word after the other's.
+@inline(__always)  // once a group
+func storeFour(
+    _ a: SIMD8<Int32>, _ b: SIMD8<Int32>, _ c: SIMD8<Int32>, _ d: SIMD8<Int32>, _ to: UnsafeMutableRawPointer
+) {
+    @inline(__always) func vector(_ words: SIMD8<Int32>) -> SIMD4<Int64> { unsafeBitCast(words, to: SIMD4<Int64>.self) }
+    let (ab, cd) = (
+        (_mm256_unpacklo_epi32(vector(a), vector(b)), _mm256_unpackhi_epi32(vector(a), vector(b))),
+        (_mm256_unpacklo_epi32(vector(c), vector(d)), _mm256_unpackhi_epi32(vector(c), vector(d)))
+    )
+    // Words j and j + 4 stand in the halves of a register.
+    let (zero, one) = (_mm256_unpacklo_epi64(ab.0, cd.0), _mm256_unpackhi_epi64(ab.0, cd.0))
+    let (two, three) = (_mm256_unpacklo_epi64(ab.1, cd.1), _mm256_unpackhi_epi64(ab.1, cd.1))
+    to.storeBytes(of: martlet_low_halves(zero, one), as: SIMD4<Int64>.self)
+    (to + 32).storeBytes(of: martlet_low_halves(two, three), as: SIMD4<Int64>.self)
+    (to + 64).storeBytes(of: martlet_high_halves(zero, one), as: SIMD4<Int64>.self)
+    (to + 96).storeBytes(of: martlet_high_halves(two, three), as: SIMD4<Int64>.self)
+}
 #endif

@@ -20,17 +20,35 @@ public func vectorQuantizePanel(
     _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int, _ count: Int, _ q: UnsafeMutablePointer<Int8>,
     _ ds: UnsafeMutablePointer<Float>
 ) {
-    for t in 0..<tokens {
-        for block in 0..<(count / 32) {
-            let quantized = quantizeBlock(x + (t &* xStride &+ block &* 32))
-            let to = UnsafeMutableRawPointer(q + (block &* 128 &+ t &* 4))
-            for j in 0..<8 { to.storeBytes(of: quantized.bytes[j], toByteOffset: j &* 16, as: Int32.self) }
-            let scales = ds + (block &* panelScales &+ t)
-            scales[0] = quantized.d
-            scales[4] = quantized.d * Float(quantized.low &+ quantized.high)
-            scales[8] = Float(bitPattern: UInt32(bitPattern: -128 &* quantized.low))
-            scales[12] = Float(bitPattern: UInt32(bitPattern: -128 &* quantized.high))
+    for block in 0..<(count / 32) {
+        let (from, to) = (x + block &* 32, UnsafeMutableRawPointer(q + block &* 128))
+        let scales = ds + block &* panelScales
+        if tokens == panelTokens {
+            let (a, b) = (quantizeBlock(from), quantizeBlock(from + xStride))
+            let (c, d) = (quantizeBlock(from + 2 &* xStride), quantizeBlock(from + 3 &* xStride))
+            storeFour(a.bytes, b.bytes, c.bytes, d.bytes, to)
+            store(a, scales)
+            store(b, scales + 1)
+            store(c, scales + 2)
+            store(d, scales + 3)
+            continue
+        }
+        for t in 0..<tokens {
+            let quantized = quantizeBlock(from + t &* xStride)
+            for j in 0..<8 { to.storeBytes(of: quantized.bytes[j], toByteOffset: t &* 4 &+ j &* 16, as: Int32.self) }
+            store(quantized, scales + t)
         }
     }
+}
+
+/// The words of one token's group: see `panelScales`.
+@inline(__always)  // once a group
+private func store(_ block: QuantizedBlock, _ scales: UnsafeMutablePointer<Float>) {
+    let sum = block.low &+ block.high
+    scales[0] = block.d
+    scales[4] = block.d * Float(sum)
+    scales[8] = Float(bitPattern: UInt32(bitPattern: -128 &* block.low))
+    scales[12] = Float(bitPattern: UInt32(bitPattern: -128 &* block.high))
+    scales[16] = Float(bitPattern: UInt32(bitPattern: -8 &* sum))
 }
 #endif

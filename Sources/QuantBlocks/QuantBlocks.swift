@@ -118,10 +118,11 @@ public enum BlockQ6_K: QuantBlock {
 /// Tokens whose quantised activations stand side by side in a panel, the right-hand side of a tile's product.
 ///
 /// A panel's bytes are (k / 4, token, 4): four tokens' next four values fill a 128-bit register.
-/// Its scales, `panelScales` words per 32 values, are four vectors of a word a token: d; s = d Σ q; and as integers
-/// −128 Σ q over the first and over the last sixteen values, which is what a product with weights + 128 has too much.
+/// Its scales, `panelScales` words per 32 values, are five vectors of a word a token: d; s = d Σ q; and as integers
+/// −128 Σ q over the first and over the last sixteen values, which is what a product with weights + 128 has too much,
+/// and −8 Σ q over all of them, the same for weights + 8.
 @inlinable public var panelTokens: Int { 4 }
-@inlinable public var panelScales: Int { 16 }
+@inlinable public var panelScales: Int { 20 }
 
 /// A half-precision number at an address of any alignment, widened.
 @inlinable @inline(__always)

@@ -96,6 +96,7 @@ struct TestActivations {
                 for half in 0..<2 {
                     scales[to + 8 + 4 * half] = Float(bitPattern: UInt32(bitPattern: -128 * sums[half]))
                 }
+                scales[to + 16] = Float(bitPattern: UInt32(bitPattern: -8 * (sums[0] + sums[1])))
             }
         }
         return (panel, scales)
