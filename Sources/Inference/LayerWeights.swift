@@ -122,7 +122,8 @@ struct AttentionWeights: Sendable {
 
     /// Whether the norms of queries and keys reach over all heads.
     func normsWholeWidth(_ config: ModelConfig) -> Bool {
-        attnQNorm.map { $0.count > config.headLength } ?? false || attnKNorm.map { $0.count > config.headLength } ?? false
+        attnQNorm.map { $0.count > config.headLength } ?? false
+            || attnKNorm.map { $0.count > config.headLength } ?? false
     }
 
     /// Whether a matrix behind the norm uses quantised activations.

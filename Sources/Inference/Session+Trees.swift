@@ -25,7 +25,8 @@ extension Session {
     public func evaluateTrees(_ trees: [[TreeNode]], asking asked: [[Int]]? = nil) throws(InferenceError) {
         let tokens = trees.flatMap { $0.map(\.token) }
         guard model.config.plan.isCausal else {
-            throw InferenceError("\(model.config.architecture) is an encoder, which predicts no tokens. Choose another model.")
+            throw InferenceError(
+                "\(model.config.architecture) is an encoder, which predicts no tokens. Choose another model.")
         }
         try check(tokens)
         guard tokens.count <= state.batch else {

@@ -27,7 +27,8 @@ struct TensorFinder {
         let count = shape.dropFirst().reduce(1, *)
         let isStack = stacked > 1 ? shape.count == 3 && shape[2] == stacked : shape.count == 2 || shape.last == 1
         guard shape.count >= 2, isStack, shape[0] == columns, rows.map({ $0 * stacked == count }) ?? true else {
-            let expected = "\(columns) × \(rows.map(String.init) ?? "vocabulary")" + (stacked > 1 ? " × \(stacked)" : "")
+            let expected =
+                "\(columns) × \(rows.map(String.init) ?? "vocabulary")" + (stacked > 1 ? " × \(stacked)" : "")
             throw ModelError(
                 file,
                 "tensor \(name).weight is \(shape.map(String.init).joined(separator: " × ")) instead of \(expected)",
