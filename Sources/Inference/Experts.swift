@@ -77,7 +77,7 @@ struct ExpertState {
 extension Session {
     func mixExperts(_ weights: ExpertWeights, _ layer: LayerWeights, _ pass: inout Pass, _ thread: Int) {
         guard let experts = model.config.experts, let slots = state.experts else { return }
-        let input = prepare(layer.ffnNorm, quantized: weights.quantizesInput, &pass)
+        let input = prepare(layer.ffnNorm, quantized: weights.quantizesInput, for: .feedForward, &pass)
         route(weights, experts, input, slots, &pass)
         meet(after: .gate, pass)
         if thread == 0 { assign(experts, slots, pass.batch.tokens) }
@@ -96,7 +96,7 @@ extension Session {
         leaveExperts(weights, experts, slots, &pass)
         meet(after: .ffnDown, pass)
         guard let shared = weights.shared else { return }
-        let hidden = prepare(state.hidden, shared.ffnDown.columns, for: shared.ffnDown, &pass)
+        let hidden = prepare(state.hidden, shared.ffnDown.columns, for: shared.ffnDown, .feedForwardDown, &pass)
         addProduct(shared.ffnDown, hidden, norm: nil, .ffnDown, &pass)
     }
 

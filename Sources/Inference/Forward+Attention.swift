@@ -20,7 +20,7 @@ extension Session {
         attend(layer.config, &pass)
         meet(after: .attend, pass)
         keepOutputs(&pass, thread)
-        let mixed = prepare(state.attention, config.valueWidth, for: weights.attnOutput, &pass)
+        let mixed = prepare(state.attention, config.valueWidth, for: weights.attnOutput, .mixerOutput, &pass)
         addProduct(weights.attnOutput, mixed, norm: layer.postAttentionNorm, .attnOutput, &pass)
     }
 

@@ -5,11 +5,11 @@ import QuantBlocks
 extension Session {
     func feedForward(_ weights: FeedForwardWeights, _ layer: LayerWeights, _ pass: inout Pass) {
         if !model.config.plan.isParallel {
-            let input = prepare(layer.ffnNorm, quantized: weights.quantizesInput, &pass)
+            let input = prepare(layer.ffnNorm, quantized: weights.quantizesInput, for: .feedForward, &pass)
             gate(weights, input, &pass)
             meet(after: .gate, pass)
         }
-        let hidden = prepare(state.hidden, weights.ffnDown.columns, for: weights.ffnDown, &pass)
+        let hidden = prepare(state.hidden, weights.ffnDown.columns, for: weights.ffnDown, .feedForwardDown, &pass)
         addProduct(weights.ffnDown, hidden, norm: layer.postFfwNorm, .ffnDown, &pass)
     }
 

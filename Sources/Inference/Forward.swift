@@ -116,7 +116,9 @@ extension Session {
     }
 
     /// The residual stream, normalised if there is a norm, and quantised where a matrix that reads it wants it so.
-    func prepare(_ norm: Norm?, quantized: Bool, _ pass: inout Pass) -> Activations {
+    func prepare(
+        _ norm: Norm?, quantized: Bool, for reader: AdaptedInput = .mixer, _ pass: inout Pass
+    ) -> Activations {
         let state = state
         let width = model.config.embeddingLength
         let counter = pass.next()
@@ -125,12 +127,13 @@ extension Session {
             var input = pass.scratch.single
             if let norm { normalize(state.x, norm, input.x) } else { input.x = state.x }
             if quantized { model.table.quantize(input.x, width, input.q, input.ds) }
+            adapt(reader, input.x, 0, 1, pass)
             pass.clock.lap(.prepare)
             return input
         }
         let shared = Activations(
             x: norm == nil ? state.x : state.normed, xStride: width, q: state.q, ds: state.ds)
-        guard norm != nil || quantized else { return shared }
+        guard norm != nil || quantized || adapters != nil else { return shared }
         while let panel = counter.next(below: panels(tokens)) {
             let first = panel &* panelTokens
             let some = min(panelTokens, tokens &- first)
@@ -139,31 +142,70 @@ extension Session {
                 for t in 0..<some { normalize(state.x + (first &+ t) &* width, norm, to + t &* width) }
             }
             if quantized { quantize(to, width, some, panel, state.q, state.ds) }
+            adapt(reader, shared.x, first, some, pass)
         }
         meet(after: .prepare, pass)
         return shared
     }
 
+    /// Multiplies tokens `first ..< first + count` of x (tokens, embedding or the reader's columns) by the adapters' A.
+    private func adapt(
+        _ reader: AdaptedInput, _ x: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, _ pass: borrowing Pass,
+        width: Int? = nil
+    ) {
+        guard let adapters else { return }
+        let width = width ?? model.config.embeddingLength
+        let index = pass.layer &* AdaptedInput.perLayer &+ reader.rawValue
+        let isAlone = pass.batch.tokens == 1
+        for t in first..<first &+ count {
+            let to =
+                isAlone
+                ? adapters.single + pass.scratch.thread &* adapters.width : adapters.products + t &* adapters.width
+            adapters.narrow(index, x + t &* width, pass.scratch.vector, to: to)
+            if reader == .mixer, model.config.plan.isParallel {
+                adapters.narrow(
+                    index &+ AdaptedInput.feedForward.rawValue, x + t &* width, pass.scratch.vector, to: to)
+            }
+        }
+    }
+
+    /// Adds what adapters make of `tokens` tokens to rows `first ..< first + rows` of a product (tokens, stride).
+    private func addAdapters(
+        _ matrix: Matrix, _ first: Int, _ rows: Int, _ tokens: Int, _ scratch: ThreadScratch,
+        to y: UnsafeMutablePointer<Float>, _ stride: Int
+    ) {
+        guard let adapters, matrix.slot >= 0 else { return }
+        let products = tokens == 1 ? adapters.single + scratch.thread &* adapters.width : adapters.products
+        for t in 0..<tokens {
+            adapters.widen(
+                matrix.slot, matrix.firstRow &+ first, rows, products + t &* adapters.width, scratch.vector,
+                to: y + t &* stride)
+        }
+    }
+
     /// A buffer (tokens, width) as input of `matrix`, quantised if it wants it so.
     func prepare(
-        _ x: UnsafeMutablePointer<Float>, _ width: Int, for matrix: Matrix, _ pass: inout Pass
+        _ x: UnsafeMutablePointer<Float>, _ width: Int, for matrix: Matrix, _ reader: AdaptedInput, _ pass: inout Pass
     ) -> Activations {
         let state = state
         let quantized = matrix.format.usesQuantizedActivations
         let counter = pass.next()
         let tokens = pass.batch.tokens
         var input = Activations(x: x, xStride: width, q: state.q, ds: state.ds)
-        guard quantized else { return input }
+        guard quantized || adapters != nil else { return input }
         if tokens == 1 {
             input.q = pass.scratch.single.q
             input.ds = pass.scratch.single.ds
-            model.table.quantize(x, width, input.q, input.ds)
+            if quantized { model.table.quantize(x, width, input.q, input.ds) }
+            adapt(reader, x, 0, 1, pass, width: width)
             pass.clock.lap(.prepare)
             return input
         }
         while let panel = counter.next(below: panels(tokens)) {
             let first = panel &* panelTokens
-            quantize(x + first &* width, width, min(panelTokens, tokens &- first), panel, state.q, state.ds)
+            let some = min(panelTokens, tokens &- first)
+            if quantized { quantize(x + first &* width, width, some, panel, state.q, state.ds) }
+            adapt(reader, x, first, some, pass, width: width)
         }
         meet(after: .prepare, pass)
         return input
@@ -251,6 +293,7 @@ extension Session {
     ) {
         if tokens == 1 {
             matrix.multiply(first, rows, input, to: to)
+            addAdapters(matrix, first, rows, 1, scratch, to: to, 0)
             return
         }
         var row = 0
@@ -278,7 +321,9 @@ extension Session {
             matrix.kernels.gemm(
                 scratch.tile, scratch.meta, matrix.columns, input.q, input.ds, input.x, input.xStride, tokens, to)
         }
-        guard matrix.bias != nil else { return }
-        for t in 0..<tokens { matrix.addBias(first, rows, to: to + t &* tileRows) }
+        if matrix.bias != nil {
+            for t in 0..<tokens { matrix.addBias(first, rows, to: to + t &* tileRows) }
+        }
+        addAdapters(matrix, first, rows, tokens, scratch, to: to, tileRows)
     }
 }

@@ -35,7 +35,7 @@ extension Session {
         meet(after: .project, pass)
         let queryInput =
             weights.attnQA == nil
-            ? input : prepare(state.query, latent.queryRank, for: weights.attnQB, &pass)
+            ? input : prepare(state.query, latent.queryRank, for: weights.attnQB, .mixer, &pass)
         projectQueries(weights, queryInput, layer.config, latent, &pass)
         meet(after: .project, pass)
         attend(layer.config, &pass)
@@ -43,7 +43,7 @@ extension Session {
         keepOutputs(&pass, thread)
         widen(weights, latent, state, &pass)
         meet(after: .attend, pass)
-        let mixed = prepare(state.mixed, weights.attnOutput.columns, for: weights.attnOutput, &pass)
+        let mixed = prepare(state.mixed, weights.attnOutput.columns, for: weights.attnOutput, .mixerOutput, &pass)
         addProduct(weights.attnOutput, mixed, norm: layer.postAttentionNorm, .attnOutput, &pass)
     }
 

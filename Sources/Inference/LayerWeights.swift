@@ -15,6 +15,10 @@ struct Matrix: @unchecked Sendable {
     let kernels: ProductKernels
     /// Added to each product (rows); nil for none.
     var bias: Vector?
+    /// The tensor it is, or is a part of, for adapters; −1 where they cannot act.
+    var slot = -1
+    /// Its first row within the tensor.
+    var firstRow = 0
 
     var byteCount: Int { rows * rowByteCount }
 
@@ -25,7 +29,8 @@ struct Matrix: @unchecked Sendable {
         Matrix(
             bytes: bytes + first &* rowByteCount, rows: count, columns: columns, rowByteCount: rowByteCount,
             format: format, layout: layout, kernels: kernels,
-            bias: bias.map { Vector(floats: $0.floats + first, count: count) })
+            bias: bias.map { Vector(floats: $0.floats + first, count: count) }, slot: slot,
+            firstRow: firstRow &+ first)
     }
 
     /// Rows `first ..< first + rows` × one activation vector, to `y`.

@@ -21,6 +21,9 @@ struct MappedWeights: Sendable {
     let ropeFactorsLong: Vector?
     let ropeFactorsShort: Vector?
     let layers: [LayerWeights]
+    /// Matrices that adapters may act on, by name, in the order they are computed; and which input each reads.
+    let slots: [String: Int]
+    let slotInputs: [Int]
 
     /// Bytes one decoded token reads: every layer and the head once, of experts those it goes through.
     let bytesPerToken: Int
@@ -39,9 +42,6 @@ struct MappedWeights: Sendable {
             ? try finder.matrix("position_embd", rows: config.contextLength, columns: width) : nil
         tokenTypes =
             finder.has("token_types.weight") ? try finder.matrix("token_types", rows: nil, columns: width) : nil
-        output =
-            finder.has("output.weight")
-            ? try finder.matrix("output", rows: tokenEmbd.rows, columns: width) : tokenEmbd
         let pairs = [config.ropeDimensionCount / 2]
         ropeFreqs = try finder.vectorIfAny("rope_freqs.weight", counts: pairs)
         ropeFactorsLong = try finder.vectorIfAny("rope_factors_long.weight", counts: pairs)
@@ -49,6 +49,12 @@ struct MappedWeights: Sendable {
         var layers: [LayerWeights] = []
         for index in 0..<config.blockCount { layers.append(try finder.layer(index, config)) }
         self.layers = layers
+        let head = config.blockCount * AdaptedInput.perLayer
+        output =
+            finder.has("output.weight")
+            ? try finder.matrix("output", rows: tokenEmbd.rows, columns: width, input: head) : tokenEmbd
+        slots = finder.slots
+        slotInputs = finder.slotInputs
         bytesPerToken = output.byteCount + layers.reduce(0) { $0 + $1.bytesPerToken(config) }
         try finder.refuseUnused()
     }
@@ -61,11 +67,11 @@ extension TensorFinder {
         let layer = config.layers[index]
         let mixer: Mixer
         if layer.isConvolution {
-            mixer = .convolution(try convolution(name, config))
+            mixer = .convolution(try convolution(name, config, index))
         } else if let latent = config.latent {
-            mixer = .latent(try self.latent(name, latent, config))
+            mixer = .latent(try self.latent(name, latent, config, index))
         } else {
-            mixer = .attention(try attention(name, config))
+            mixer = .attention(try attention(name, config, index))
         }
         // Frequencies that early converters wrote; they are computed.
         skip(name + "attn_rot_embd")
@@ -78,36 +84,43 @@ extension TensorFinder {
             postAttentionNorm: try normIfAny(name + afterAttention, width),
             ffnNorm: hasOwnNorm ? try normIfAny(name + "ffn_norm", width) : nil,
             feedForward: layer.hasExperts
-                ? nil : try feedForward(name, "", config.feedForwardLength, width),
+                ? nil : try feedForward(name, "", config.feedForwardLength, width, index),
             experts: layer.hasExperts ? try experts(name, config) : nil,
             postFfwNorm: try normIfAny(name + afterFfw, width))
     }
 
-    private mutating func attention(_ name: String, _ config: ModelConfig) throws(ModelError) -> AttentionWeights {
+    /// The number of one of a layer's inputs.
+    private func input(_ input: AdaptedInput, _ layer: Int) -> Int { layer * AdaptedInput.perLayer + input.rawValue }
+
+    private mutating func attention(
+        _ name: String, _ config: ModelConfig, _ layer: Int
+    ) throws(ModelError) -> AttentionWeights {
+        let mixer = input(.mixer, layer)
         let width = config.embeddingLength
         let queries = config.headCount * config.headLength
         let keys = config.headCountKV * config.headLength
         let values = config.headCountKV * config.valueLength
         let (q, k, v): (Matrix, Matrix, Matrix)
         if has(name + "attn_qkv.weight") {
-            let fused = try matrix(name + "attn_qkv", rows: queries + keys + values, columns: width)
+            let fused = try matrix(name + "attn_qkv", rows: queries + keys + values, columns: width, input: mixer)
             q = fused.part(0, queries)
             k = fused.part(queries, keys)
             v = fused.part(queries + keys, values)
         } else {
-            q = try matrix(name + "attn_q", rows: queries, columns: width)
-            k = try matrix(name + "attn_k", rows: keys, columns: width)
-            v = try matrix(name + "attn_v", rows: values, columns: width)
+            q = try matrix(name + "attn_q", rows: queries, columns: width, input: mixer)
+            k = try matrix(name + "attn_k", rows: keys, columns: width, input: mixer)
+            v = try matrix(name + "attn_v", rows: values, columns: width, input: mixer)
         }
         return AttentionWeights(
             attnQ: q, attnK: k, attnV: v,
-            attnOutput: try matrix(name + "attn_output", rows: width, columns: config.valueWidth),
+            attnOutput: try matrix(
+                name + "attn_output", rows: width, columns: config.valueWidth, input: input(.mixerOutput, layer)),
             attnQNorm: try vectorIfAny(name + "attn_q_norm.weight", counts: [config.headLength, queries]),
             attnKNorm: try vectorIfAny(name + "attn_k_norm.weight", counts: [config.headLength, keys]))
     }
 
     private mutating func latent(
-        _ name: String, _ latent: LatentConfig, _ config: ModelConfig
+        _ name: String, _ latent: LatentConfig, _ config: ModelConfig, _ layer: Int
     ) throws(ModelError) -> LatentWeights {
         let width = config.embeddingLength
         let heads = config.headCount
@@ -122,30 +135,40 @@ extension TensorFinder {
             attnKVANorm: try vector(name + "attn_kv_a_norm.weight", count: latent.rank),
             attnKB: try matrix(name + "attn_k_b", rows: latent.rank, columns: latent.plainLength, stacked: heads),
             attnVB: try matrix(name + "attn_v_b", rows: latent.valueLength, columns: latent.rank, stacked: heads),
-            attnOutput: try matrix(name + "attn_output", rows: width, columns: heads * latent.valueLength))
+            attnOutput: try matrix(
+                name + "attn_output", rows: width, columns: heads * latent.valueLength,
+                input: input(.mixerOutput, layer)))
     }
 
-    private mutating func convolution(_ name: String, _ config: ModelConfig) throws(ModelError) -> ConvolutionWeights {
+    private mutating func convolution(
+        _ name: String, _ config: ModelConfig, _ layer: Int
+    ) throws(ModelError) -> ConvolutionWeights {
         let width = config.embeddingLength
         return ConvolutionWeights(
-            inProj: try matrix(name + "shortconv.in_proj", rows: 3 * width, columns: width),
+            inProj: try matrix(
+                name + "shortconv.in_proj", rows: 3 * width, columns: width, input: input(.mixer, layer)),
             conv: try vector(name + "shortconv.conv.weight", count: config.convolutionLength * width),
-            outProj: try matrix(name + "shortconv.out_proj", rows: width, columns: width))
+            outProj: try matrix(
+                name + "shortconv.out_proj", rows: width, columns: width, input: input(.mixerOutput, layer)))
     }
 
-    /// - Parameter suffix: "_shexp" for experts every token goes through.
+    /// - Parameters:
+    ///   - suffix: "_shexp" for experts every token goes through.
+    ///   - layer: nil where adapters cannot act.
     private mutating func feedForward(
-        _ name: String, _ suffix: String, _ length: Int, _ width: Int
+        _ name: String, _ suffix: String, _ length: Int, _ width: Int, _ layer: Int?
     ) throws(ModelError) -> FeedForwardWeights {
-        let down = try matrix("\(name)ffn_down\(suffix)", rows: width, columns: length)
-        if has("\(name)ffn_gate\(suffix).weight") {
-            return FeedForwardWeights(
-                ffnGate: try matrix("\(name)ffn_gate\(suffix)", rows: length, columns: width),
-                ffnUp: try matrix("\(name)ffn_up\(suffix)", rows: length, columns: width), ffnDown: down)
+        func find(_ part: String, _ rows: Int?, _ columns: Int, _ reads: AdaptedInput) throws(ModelError) -> Matrix {
+            let name = "\(name)ffn_\(part)\(suffix)"
+            guard let layer else { return try matrix(name, rows: rows, columns: columns) }
+            return try matrix(name, rows: rows, columns: columns, input: input(reads, layer))
         }
-        let up = try matrix("\(name)ffn_up\(suffix)", rows: nil, columns: width)
+        let gate =
+            has("\(name)ffn_gate\(suffix).weight") ? try find("gate", length, width, .feedForward) : nil
+        let up = try find("up", gate == nil ? nil : length, width, .feedForward)
+        let down = try find("down", width, length, .feedForwardDown)
         // Phi 3 has gate and up in one.
-        if up.rows == 2 * length {
+        if gate == nil, up.rows == 2 * length {
             return FeedForwardWeights(ffnGate: up.part(0, length), ffnUp: up.part(length, length), ffnDown: down)
         }
         guard up.rows == length else {
@@ -153,7 +176,7 @@ extension TensorFinder {
                 file, "tensor \(name)ffn_up\(suffix).weight has \(up.rows) rows instead of \(length)",
                 "Fetch the file again.")
         }
-        return FeedForwardWeights(ffnGate: nil, ffnUp: up, ffnDown: down)
+        return FeedForwardWeights(ffnGate: gate, ffnUp: up, ffnDown: down)
     }
 
     private mutating func experts(
@@ -172,7 +195,7 @@ extension TensorFinder {
             ffnUpExps: try matrix(name + "ffn_up_exps", rows: length, columns: width, stacked: count),
             ffnDownExps: try matrix(name + "ffn_down_exps", rows: width, columns: length, stacked: count),
             shared: has(name + "ffn_up_shexp.weight")
-                ? try feedForward(name, "_shexp", length * max(1, experts.sharedCount), width) : nil)
+                ? try feedForward(name, "_shexp", length * max(1, experts.sharedCount), width, nil) : nil)
     }
 }
 

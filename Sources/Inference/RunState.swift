@@ -94,8 +94,8 @@ final class RunState {
         counters = .allocate(capacity: counterCount)
         logits = .allocate(capacity: model.vocabularyCount)
         let widest = widest
-        threads = (0..<threadCount).map { _ in
-            ThreadScratch(config, widest: widest, context: context, batch: batch)
+        threads = (0..<threadCount).map { thread in
+            ThreadScratch(config, thread: thread, widest: widest, context: context, batch: batch)
         }
     }
 
@@ -115,6 +115,8 @@ final class RunState {
 
 /// One thread's own buffers.
 struct ThreadScratch {
+    /// Whose it is.
+    let thread: Int
     /// An unpacked tile: up to `tileRows` rows of floats.
     let tile: UnsafeMutableRawPointer
     /// Its scales: at most four vectors of `tileRows` per 32 weights.
@@ -141,7 +143,8 @@ struct ThreadScratch {
     /// Tokens of one attention block.
     static func attentionTokens(_ config: ModelConfig) -> Int { max(1, attentionRows / config.groupSize) }
 
-    init(_ config: ModelConfig, widest: Int, context: Int, batch: Int) {
+    init(_ config: ModelConfig, thread: Int, widest: Int, context: Int, batch: Int) {
+        self.thread = thread
         let paddedHead = KVCache.padded(max(config.headLength, config.valueLength))
         let rows = Self.attentionTokens(config) * config.groupSize
         // Aligned to a vector, so that a tile's loads do not straddle cache lines.

@@ -34,6 +34,8 @@ public final class Session {
     var visible: [Bool] = []
     var treeStarts: [Int] = []
     private var single: [Int32] = [0]
+    private(set) var adapters: AdapterTable?
+    private var scaledAdapters: [ScaledAdapter] = []
     private var batchLimit: Int
     private var contextLimit: Int
 
@@ -76,6 +78,18 @@ public final class Session {
         let isLong = context > config.rope.originalContextLength
         let factors = (isLong ? weights.ropeFactorsLong : weights.ropeFactorsShort) ?? weights.ropeFreqs
         frequencies = config.rope.bases.indices.map { config.rope.frequencies($0, factors: factors) }
+    }
+
+    /// Lets adapters of this session's model act from now on, several at once; none for the model as it is.
+    ///
+    /// The cells in use are forgotten where they change: they were computed with the others.
+    public func use(_ adapters: [ScaledAdapter]) {
+        guard adapters != scaledAdapters else { return }
+        truncate(to: 0)
+        scaledAdapters = adapters
+        self.adapters =
+            adapters.isEmpty
+            ? nil : AdapterTable(adapters, model, batch: state.batch, threads: state.threads.count)
     }
 
     /// Threads that compute: 1 to what the session was made with. Set it between two calls.
@@ -196,6 +210,7 @@ public final class Session {
         let output = model.weights.output
         let clock = state.times.clock(thread)
         clock.lap(.rest)
+        adaptHead(input, thread)
         let band = 256
         let counter = WorkCounter(state.counters)
         while let piece = counter.next(below: (output.rows + band - 1) / band) {
@@ -210,6 +225,7 @@ public final class Session {
     func logits(of rows: [Int32], at token: Int) -> [Float] {
         let output = model.weights.output
         guard let input = normalizeOutput(token) else { return [] }
+        adaptHead(input, 0)
         return rows.map { row in
             guard row >= 0, row < output.rows else { return -.infinity }
             var result: Float = 0
@@ -217,6 +233,14 @@ public final class Session {
             finishLogits(&result, 1)
             return result
         }
+    }
+
+    /// What adapters make of the head's input.
+    private func adaptHead(_ input: Activations, _ thread: Int) {
+        guard let adapters else { return }
+        adapters.narrow(
+            model.config.blockCount * AdaptedInput.perLayer, input.x, state.threads[thread].vector,
+            to: adapters.single + thread * adapters.width)
     }
 
     /// Scales and bends logits where the model wants it so.

@@ -15,7 +15,7 @@ extension Session {
         while let t = counter.next(below: pass.batch.tokens) { convolve(weights, t, pass) }
         meet(after: .attend, pass)
         keepOutputs(&pass, thread)
-        let mixed = prepare(state.attention, width, for: weights.outProj, &pass)
+        let mixed = prepare(state.attention, width, for: weights.outProj, .mixerOutput, &pass)
         addProduct(weights.outProj, mixed, norm: layer.postAttentionNorm, .attnOutput, &pass)
     }
 

@@ -7,6 +7,9 @@ struct TensorFinder {
     let file: GGUFFile
     let table: KernelTable
     private var read: Set<String> = []
+    /// The matrices adapters may act on, in the order they are computed, and what each reads.
+    private(set) var slots: [String: Int] = [:]
+    private(set) var slotInputs: [Int] = []
 
     init(file: GGUFFile, table: KernelTable) {
         self.file = file
@@ -22,7 +25,13 @@ struct TensorFinder {
     mutating func matrix(
         _ name: String, rows: Int?, columns: Int, stacked: Int = 1
     ) throws(ModelError) -> Matrix {
-        let tensor = try tensor(name + ".weight")
+        try matrix(tensor: name + ".weight", bias: name + ".bias", rows: rows, columns: columns, stacked: stacked)
+    }
+
+    mutating func matrix(
+        tensor name: String, bias: String? = nil, rows: Int?, columns: Int, stacked: Int = 1
+    ) throws(ModelError) -> Matrix {
+        let tensor = try tensor(name)
         let shape = tensor.dimensions
         let count = shape.dropFirst().reduce(1, *)
         let isStack = stacked > 1 ? shape.count == 3 && shape[2] == stacked : shape.count == 2 || shape.last == 1
@@ -31,7 +40,7 @@ struct TensorFinder {
                 "\(columns) × \(rows.map(String.init) ?? "vocabulary")" + (stacked > 1 ? " × \(stacked)" : "")
             throw ModelError(
                 file,
-                "tensor \(name).weight is \(shape.map(String.init).joined(separator: " × ")) instead of \(expected)",
+                "tensor \(name) is \(shape.map(String.init).joined(separator: " × ")) instead of \(expected)",
                 "Fetch the file again.")
         }
         guard let format = WeightFormat(rawValue: tensor.type.rawValue), let base = tensor.bytes.baseAddress else {
@@ -39,11 +48,24 @@ struct TensorFinder {
             throw ModelError(
                 file, "weight type \(tensor.type.name) of \(name) is not supported yet", "Use one of: \(known).")
         }
+        var ownBias: Vector?
+        if let bias { ownBias = try vectorIfAny(bias, counts: [count]) }
         let layout: RowLayout = tensor.isInterleaved ? .interleaved : .consecutive
         return Matrix(
             bytes: base, rows: count, columns: columns, rowByteCount: tensor.rowByteCount,
             format: format, layout: layout, kernels: table[format, layout],
-            bias: has(name + ".bias") ? try vector(name + ".bias", count: count) : nil)
+            bias: ownBias)
+    }
+
+    /// The same, open to adapters: `input` is which input of the pass it reads.
+    ///
+    /// Matrices are found in the order of their inputs.
+    mutating func matrix(_ name: String, rows: Int?, columns: Int, input: Int) throws(ModelError) -> Matrix {
+        var matrix = try matrix(name, rows: rows, columns: columns)
+        matrix.slot = slotInputs.count
+        slots[name + ".weight"] = matrix.slot
+        slotInputs.append(input)
+        return matrix
     }
 
     /// A vector of floats; `counts` are the lengths it may have.

@@ -67,6 +67,8 @@ struct ModelCommand: ParsableCommand {
         @Option(help: "Token ids, separated by commas.") var tokens: String
         @Option(help: "The file to write.") var out: String
         @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
+        @Option(name: .customLong("lora"), help: "A LoRA adapter, FILE or FILE=SCALE; may be given several times.")
+        var adapters: [String] = []
 
         func run() throws {
             let ids = try tokens.split(separator: ",").map { part in
@@ -78,6 +80,7 @@ struct ModelCommand: ParsableCommand {
             let model = try Model(path: file)
             let context = min(max(ids.count, 1), model.config.contextLength)
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
+            session.use(try model.adapters(adapters))
             try creating(out) { output in
                 var failure: SystemError?
                 try session.evaluate(ids) { _, logits in
@@ -103,12 +106,15 @@ struct ModelCommand: ParsableCommand {
         @Option(help: "Tokens of a window.") var context = 512
         @Option(help: "Windows at most; default all.") var chunks: Int?
         @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
+        @Option(name: .customLong("lora"), help: "A LoRA adapter, FILE or FILE=SCALE; may be given several times.")
+        var adapters: [String] = []
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
             let model = try Model(path: file)
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
+            session.use(try model.adapters(adapters))
             let tokenizer = try model.tokenizer
             let ids = tokenizer.encode(bytes: try input(text), addSpecial: true, parseSpecial: false)
             let windows = min(ids.count / context, chunks ?? .max)

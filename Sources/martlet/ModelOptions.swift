@@ -12,6 +12,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Context in tokens; default 2048, or what the model was trained for if that is less.")
     var context: Int?
 
+    @Option(name: .customLong("lora"), help: "A LoRA adapter, FILE or FILE=SCALE; may be given several times.")
+    var adapters: [String] = []
+
     func validate() throws {
         guard (0...64).contains(threads) else { throw ValidationError("--threads takes 0 to 64") }
         guard (context ?? 1) > 0 else { throw ValidationError("--context takes a positive number") }
@@ -20,7 +23,9 @@ struct ModelOptions: ParsableArguments {
     /// Maps the model and prepares a session on it.
     func open() throws -> Session {
         let model = try Model(path: model)
-        return try Session(
+        let session = try Session(
             model: model, context: context ?? min(2048, model.config.contextLength), threads: threads, ownsThread: true)
+        session.use(try model.adapters(adapters))
+        return session
     }
 }

@@ -27,8 +27,10 @@ public struct ArchitectureFixture {
     /// - Parameters:
     ///   - type: of matrices; vectors are floats.
     ///   - changes: keys to set, or to leave out where nil.
+    ///   - additions: what is added to the weights of a tensor.
     public init(
-        _ name: String, folder: String, type: GGMLType = .f32, changes: [String: GGUFValue?] = [:]
+        _ name: String, folder: String, type: GGMLType = .f32, changes: [String: GGUFValue?] = [:],
+        additions: [String: [Float]] = [:]
     ) throws {
         let path = "\(folder)/\(name).json"
         let json = try JSONValue(parsing: try bytes(of: path))
@@ -53,18 +55,65 @@ public struct ArchitectureFixture {
             try writer.add(tensor: name, shape, shape.count > 1 && !name.contains("conv") ? type : .f32)
         }
         let given = json["values"]?.members ?? []
-        var template = Array("/tmp/martlet-architecture-XXXXXX".utf8CString)
-        let descriptor = mkstemp(&template)
-        guard descriptor >= 0 else { throw Missing(description: "cannot write to /tmp") }
-        close(descriptor)
-        let file = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let file = try temporaryFile()
         defer { unlink(file) }
         try writer.write(to: file) { tensor, output throws(SystemError) in
-            let values = given.first { $0.key == tensor.name }?.value.floats ?? weights(tensor.name, tensor.dimensions)
+            var values = given.first { $0.key == tensor.name }?.value.floats ?? weights(tensor.name, tensor.dimensions)
+            if let addition = additions[tensor.name] { values = zip(values, addition).map(+) }
             try output.append(encoded(values, tensor.type))
         }
         model = try Model(path: file, packedFolder: nil)
     }
+}
+
+/// An adapter of random weights for some matrices of a model, written to /tmp and mapped; and what it comes to.
+public struct AdapterFixture {
+    public let adapter: LoRAAdapter
+    /// alpha / rank · B A of each matrix (rows, columns).
+    public let products: [String: [Float]]
+
+    /// - Parameter other: a model it is opened for that it was not made for.
+    public init(
+        _ model: Model, seed: String, rank: Int, alpha: Float, matrices: [String], type: GGMLType = .f16,
+        openFor other: Model? = nil
+    ) throws {
+        var writer = GGUFWriter()
+        writer.set("general.type", .string("adapter"))
+        writer.set("adapter.type", .string("lora"))
+        writer.set("general.architecture", .string(model.config.architecture))
+        writer.set("adapter.lora.alpha", .float32(alpha))
+        var products: [String: [Float]] = [:]
+        var values: [String: [Float]] = [:]
+        for name in matrices {
+            guard let base = model.file.tensor(named: name) else { throw Missing(description: "no tensor \(name)") }
+            let (columns, rows) = (base.dimensions[0], base.rows)
+            // Rounded to halves, so that the file holds just these.
+            let a = weights(name + seed + "a", [columns, rank]).map { Float(Float16($0)) }
+            let b = weights(name + seed + "b", [rank, rows]).map { Float(Float16($0 * 0.25)) }
+            try writer.add(tensor: name + ".lora_a", [columns, rank], type)
+            try writer.add(tensor: name + ".lora_b", [rank, rows], type)
+            (values[name + ".lora_a"], values[name + ".lora_b"]) = (a, b)
+            products[name] = (0..<rows * columns).map { index in
+                let (row, column) = (index / columns, index % columns)
+                return alpha / Float(rank) * (0..<rank).reduce(0) { $0 + b[row * rank + $1] * a[$1 * columns + column] }
+            }
+        }
+        let file = try temporaryFile()
+        defer { unlink(file) }
+        try writer.write(to: file) { tensor, output throws(SystemError) in
+            try output.append(encoded(values[tensor.name] ?? [], tensor.type))
+        }
+        adapter = try LoRAAdapter(path: file, for: other ?? model)
+        self.products = products
+    }
+}
+
+private func temporaryFile() throws -> String {
+    var template = Array("/tmp/martlet-architecture-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&template)
+    guard descriptor >= 0 else { throw Missing(description: "cannot write to /tmp") }
+    close(descriptor)
+    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
 private func metadata(_ value: JSONValue, _ key: String) throws -> GGUFValue {

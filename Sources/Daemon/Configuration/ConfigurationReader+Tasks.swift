@@ -1,3 +1,4 @@
+import Inference
 import JSON
 
 extension ConfigurationReader {
@@ -38,8 +39,14 @@ extension ConfigurationReader {
         let threads = table.integer("threads", in: 0...256) ?? 0
         let kvCache = kvCache(table)
         let lora = table.strings("lora", example: "[]") ?? []
-        if let first = lora.first, !Supported.lora {
-            problems.error(first.line, "this build cannot use LoRA adapters yet", "Leave lora out")
+        for adapter in lora {
+            let (path, scale) = LoRAAdapter.split(adapter.value)
+            if scale == nil {
+                problems.error(
+                    adapter.line, "the scale in \"\(adapter.value)\" is not a number", "Write FILE or FILE=0.5")
+            } else if !context.isReadable(path) {
+                problems.error(adapter.line, "the adapter \(path) cannot be read", "Check the path and its rights")
+            }
         }
         let pack = table.bool("pack") ?? true
         table.finish(hints: [

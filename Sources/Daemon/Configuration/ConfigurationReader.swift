@@ -43,7 +43,6 @@ public struct ConfigurationContext: Sendable {
 enum Supported {
     static let kinds: Set<TaskSection.Kind> = [.classify, .summarize]
     static let kvCaches: Set<String> = ["f16"]
-    static let lora = false
 }
 
 extension Configuration {
