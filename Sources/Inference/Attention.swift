@@ -160,21 +160,17 @@ extension Session {
 
     /// The scores of `rows` queries for the cells of a block, side by side; the stride of a row.
     private func score(_ layer: Int, _ head: Int, _ rows: Int, _ seen: SeenCells, _ scratch: ThreadScratch) -> Int {
-        let scores = model.table.attentionScores
-        let padded = KVCache.padded(model.config.headLength)
-        let all = cache.keys(layer, head)
-        let keys = all + seen.first &* padded
         if seen.isChain {
             let blocks = (seen.cells &+ 7) / 8
-            scores(scratch.attentionQuery, rows, padded, keys, blocks, scratch.scores, blocks &* 8)
+            score(layer, head, rows, from: seen.first, blocks, scratch, to: scratch.scores, blocks &* 8)
             return blocks &* 8
         }
         let far = (seen.prefix &+ 7) / 8
         let near = (seen.cells &- seen.prefix &+ 7) / 8
         let stride = (far &+ near) &* 8
-        scores(scratch.attentionQuery, rows, padded, keys, far, scratch.scores, stride)
+        score(layer, head, rows, from: seen.first, far, scratch, to: scratch.scores, stride)
         let own = scratch.scores + far &* 8
-        scores(scratch.attentionQuery, rows, padded, all + seen.own &* padded, near, own, stride)
+        score(layer, head, rows, from: seen.own, near, scratch, to: own, stride)
         guard seen.prefix & 7 != 0 else { return stride }
         for row in 0..<rows {
             let to = scratch.scores + (row &* stride &+ seen.prefix)
@@ -187,13 +183,16 @@ extension Session {
     private func values(
         _ layer: Int, _ head: Int, _ seen: SeenCells, _ scratch: ThreadScratch
     ) -> UnsafePointer<UInt16> {
-        let values = cache.values(layer, head)
         let padded = KVCache.padded(model.config.valueLength)
-        let far = values + seen.first &* padded
-        guard !seen.isChain else { return UnsafePointer(far) }
-        let own = scratch.gathered + seen.prefix &* padded
-        scratch.gathered.update(from: far, count: seen.prefix &* padded)
-        own.update(from: values + seen.own &* padded, count: (seen.cells &- seen.prefix) &* padded)
+        if seen.isChain, cache.type == .f16 {
+            let values = cache.values(layer, head).assumingMemoryBound(to: UInt16.self)
+            return UnsafePointer(values + seen.first &* padded)
+        }
+        let far = seen.isChain ? seen.cells : seen.prefix
+        copyValues(layer, head, from: seen.first, far, to: scratch.gathered)
+        if !seen.isChain {
+            copyValues(layer, head, from: seen.own, seen.cells &- far, to: scratch.gathered + far &* padded)
+        }
         return UnsafePointer(scratch.gathered)
     }
 

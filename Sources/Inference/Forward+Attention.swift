@@ -49,14 +49,14 @@ extension Session {
                 guard !isRaw else { continue }
                 for t in 0..<tokens {
                     finish(to + t &* stride, weights.attnKNorm, layer.config, t)
-                    storeKey(to + t &* stride, length, t, pass.layer, head)
+                    storeKey(to + t &* stride, length, t, pass, head)
                 }
             } else {
                 let head = piece &- heads &- headsKV
                 let to = scratch.head
                 multiply(
                     weights.attnV, head &* valueLength, valueLength, input, tokens, scratch, to: to, valueLength)
-                for t in 0..<tokens { storeValue(to + t &* valueLength, valueLength, t, pass.layer, head) }
+                for t in 0..<tokens { storeValue(to + t &* valueLength, valueLength, t, pass, head) }
             }
         }
     }
@@ -73,7 +73,7 @@ extension Session {
             for head in 0..<heads { finish(query + head &* length, nil, layer.config, t) }
             for head in 0..<headsKV {
                 finish(key + head &* length, nil, layer.config, t)
-                storeKey(key + head &* length, length, t, pass.layer, head)
+                storeKey(key + head &* length, length, t, pass, head)
             }
         }
     }
@@ -82,22 +82,6 @@ extension Session {
     private func finish(_ head: UnsafeMutablePointer<Float>, _ norm: Vector?, _ layer: LayerConfig, _ t: Int) {
         if let norm { normalize(head, Norm(weight: norm, bias: nil), head) }
         rotate(head, t, layer.rotation)
-    }
-
-    /// Narrows a key of token `t` into the cache; `key` is overwritten.
-    func storeKey(_ key: UnsafeMutablePointer<Float>, _ length: Int, _ t: Int, _ layer: Int, _ head: Int) {
-        let cell = Int(state.cells[t])
-        let column = cache.keys(layer, head) + ((cell >> 3) &* KVCache.padded(length) &* 8 &+ (cell & 7))
-        // Narrowed in place, so that the scattered copies are copies only.
-        let halves = UnsafeMutableRawPointer(key).assumingMemoryBound(to: UInt16.self)
-        model.table.toHalf(key, halves, length)
-        for j in 0..<length { column[j &* 8] = halves[j] }
-    }
-
-    /// Narrows a value of token `t` into the cache.
-    func storeValue(_ value: UnsafePointer<Float>, _ length: Int, _ t: Int, _ layer: Int, _ head: Int) {
-        let cell = Int(state.cells[t])
-        model.table.toHalf(value, cache.values(layer, head) + cell &* KVCache.padded(length), length)
     }
 
     /// Rotates the first elements of token `t`'s `head` in place.

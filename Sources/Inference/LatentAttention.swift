@@ -84,9 +84,9 @@ extension Session {
             }
             let key = state.key + t &* length
             normalize(key, Norm(weight: weights.attnKVANorm, bias: nil), key)
-            storeValue(key, latent.rank, t, pass.layer, 0)
+            storeValue(key, latent.rank, t, pass, 0)
             rotate(key + latent.rank, t, layer.rotation)
-            storeKey(key, length, t, pass.layer, 0)
+            storeKey(key, length, t, pass, 0)
         }
     }
 

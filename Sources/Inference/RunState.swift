@@ -134,8 +134,15 @@ struct ThreadScratch {
     let attentionQuery: UnsafeMutablePointer<Float>
     let scores: UnsafeMutablePointer<Float>
     let attentionOut: UnsafeMutablePointer<Float>
-    /// Values of a tree that does not lie next to the cells in use, moved there (cells, padded head).
+    /// Values of a tree that does not lie next to the cells in use, moved there, or widened ones (cells, padded head).
     let gathered: UnsafeMutablePointer<UInt16>
+    /// Widened keys of a few cells (`wideCells`, padded head).
+    let wideKeys: UnsafeMutablePointer<UInt16>
+    /// A key or value on its way into a cache of bytes (padded to 32).
+    let narrow: Activations
+
+    /// Keys that are widened at once, a multiple of eight: they stay in the first-level cache until they are used.
+    static let wideCells = 64
 
     /// Query rows of one attention block: enough to reuse each key, few enough for the first-level cache.
     private static let attentionRows = 24
@@ -164,7 +171,13 @@ struct ThreadScratch {
         attentionQuery.initialize(repeating: 0, count: rows * paddedHead)
         scores = .allocate(capacity: rows * ((context + 7) / 8 * 8))
         attentionOut = .allocate(capacity: rows * paddedHead)
-        gathered = .allocate(capacity: context * paddedHead)
+        gathered = .allocate(capacity: (context + 7) / 8 * 8 * paddedHead)
+        wideKeys = .allocate(capacity: Self.wideCells * paddedHead)
+        let whole = (paddedHead + 31) / 32 * 32
+        narrow = Activations(
+            x: .allocate(capacity: whole), xStride: whole, q: .allocate(capacity: whole),
+            ds: .allocate(capacity: whole / 16))
+        narrow.x.initialize(repeating: 0, count: whole)
     }
 
     func deallocate() {
@@ -173,5 +186,8 @@ struct ThreadScratch {
         for buffer in [attentionQuery, scores, attentionOut] { buffer.deallocate() }
         for buffer in [single.q, vector.q] { buffer.deallocate() }
         gathered.deallocate()
+        wideKeys.deallocate()
+        narrow.q.deallocate()
+        for buffer in [narrow.x, narrow.ds] { buffer.deallocate() }
     }
 }

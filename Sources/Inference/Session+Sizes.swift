@@ -5,5 +5,5 @@ extension Session {
 
 extension PrefixState {
     /// Bytes of memory it holds.
-    public var byteCount: Int { cells.count * MemoryLayout<UInt16>.stride }
+    public var byteCount: Int { cells.count }
 }

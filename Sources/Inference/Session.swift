@@ -5,7 +5,7 @@ import Linux
 /// The state behind a prefix, copied out of the cache: put back, it saves computing the prefix again.
 public struct PrefixState: Sendable {
     public let count: Int
-    let cells: [UInt16]
+    let cells: [UInt8]
 }
 
 /// One running context of a model: its cache, its scratch and its threads.
@@ -50,9 +50,11 @@ public final class Session {
     ///   - context: cells; at most what the model was trained for.
     ///   - threads: members of the pool, the calling thread included; 0 means one per performance core.
     ///   - batch: tokens computed together; more reuse each weight oftener and take more scratch.
+    ///   - kvCache: what keys and values are kept as.
     ///   - ownsThread: the calling thread is this session's own, to be kept on the performance cores like the others.
     public init(
-        model: Model, context: Int, threads: Int = 0, batch: Int = 256, ownsThread: Bool = false
+        model: Model, context: Int, threads: Int = 0, batch: Int = 256, kvCache: KVCacheType = .f16,
+        ownsThread: Bool = false
     ) throws(InferenceError) {
         guard context >= 1, context <= min(model.config.contextLength, Self.largestContext) else {
             throw InferenceError(
@@ -63,7 +65,7 @@ public final class Session {
         let members = threads > 0 ? min(threads, 64) : topology.threads
         self.model = model
         self.context = context
-        cache = try KVCache(model.config, context: context)
+        cache = try KVCache(model.config, context: context, type: kvCache)
         // An encoder's tokens see each other, so they are computed in one pass.
         let most = model.config.plan.isCausal ? min(batch, 1024) : Self.largestEncoderContext
         guard model.config.plan.isCausal || context <= most else {
@@ -171,7 +173,7 @@ public final class Session {
     /// Replaces the cells in use by a snapshot of this session's model.
     public func restore(_ prefix: PrefixState) {
         guard prefix.count <= context else { return }
-        cache.restore(prefix.cells, prefix.count)
+        prefix.cells.withUnsafeBytes { cache.restore($0, prefix.count) }
         count = prefix.count
     }
 

@@ -26,7 +26,7 @@ extension Session {
         let counter = pass.next()
         let (tokens, scratch) = (pass.batch.tokens, pass.scratch)
         let (a, b) = (scratch.products, scratch.otherProducts)
-        let values = cache.values(pass.layer, 0)
+        let values = cache.values(pass.layer, 0).assumingMemoryBound(to: UInt16.self)
         let stride = KVCache.padded(width)
         while let tile = counter.next(below: (width &+ tileRows &- 1) / tileRows) {
             let row = tile &* tileRows
@@ -50,7 +50,7 @@ extension Session {
         let width = model.config.embeddingLength
         let taps = model.config.convolutionLength
         let stride = KVCache.padded(width)
-        let values = cache.values(pass.layer, 0)
+        let values = cache.values(pass.layer, 0).assumingMemoryBound(to: UInt16.self)
         let to = state.attention + t &* width
         to.update(repeating: 0, count: width)
         var token = t

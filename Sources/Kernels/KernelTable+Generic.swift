@@ -6,7 +6,8 @@ extension KernelTable {
             quantize: genericQuantize, quantizePanel: genericQuantizePanel, rmsNorm: genericRMSNorm,
             layerNorm: genericLayerNorm, swiGLU: genericSwiGLU, geGLU: genericGeGLU, gelu: genericGelu,
             geluErf: genericGeluErf, softCap: genericSoftCap, softmax: genericSoftmax,
-            attentionScores: genericAttentionScores, attentionValues: genericAttentionValues, toHalf: genericToHalf)
+            attentionScores: genericAttentionScores, attentionValues: genericAttentionValues, toHalf: genericToHalf,
+            widenKeys: genericWidenKeys, widenValues: genericWidenValues)
         return KernelTable(tier: .generic, floats: floats) { format in
             switch format {
             case .f32: ProductKernels(gemv: genericGemvF32, unpack: genericUnpackF32, gemm: genericGemmFloat)

@@ -10,7 +10,8 @@ extension KernelTable {
             quantize: vectorQuantize, quantizePanel: vectorQuantizePanel, rmsNorm: vectorRMSNorm,
             layerNorm: vectorLayerNorm, swiGLU: vectorSwiGLU, geGLU: vectorGeGLU, gelu: vectorGelu,
             geluErf: vectorGeluErf, softCap: vectorSoftCap, softmax: vectorSoftmax,
-            attentionScores: vectorAttentionScores, attentionValues: vectorAttentionValues, toHalf: vectorToHalf)
+            attentionScores: vectorAttentionScores, attentionValues: vectorAttentionValues, toHalf: vectorToHalf,
+            widenKeys: vectorWidenKeys, widenValues: vectorWidenValues)
         return KernelTable(tier: tier, floats: floats, products: products, interleaved: interleaved)
     }
 }

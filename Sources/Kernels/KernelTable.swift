@@ -86,6 +86,12 @@ public typealias AttentionValuesKernel =
 /// Narrows floats to halves: x, y, count.
 public typealias ToHalfKernel = @convention(c) (UnsafePointer<Float>, UnsafeMutablePointer<UInt16>, Int) -> Void
 
+/// Bytes of the cache as halves: bytes, scales, dimension, blocks of keys or number of values, y.
+public typealias WidenKernel =
+    @convention(c) (
+        UnsafePointer<Int8>, UnsafePointer<UInt16>, Int, Int, UnsafeMutablePointer<UInt16>
+    ) -> Void
+
 /// A tier's products of one weight format.
 public struct ProductKernels: Sendable {
     public let gemv: GemvKernel
@@ -122,6 +128,8 @@ public struct KernelTable: Sendable {
     public let attentionScores: AttentionScoresKernel
     public let attentionValues: AttentionValuesKernel
     public let toHalf: ToHalfKernel
+    public let widenKeys: WidenKernel
+    public let widenValues: WidenKernel
     let products: @Sendable (WeightFormat) -> ProductKernels
     let interleaved: @Sendable (WeightFormat) -> InterleavedKernels?
 
@@ -168,6 +176,8 @@ public struct KernelTable: Sendable {
         attentionScores = floats.attentionScores
         attentionValues = floats.attentionValues
         toHalf = floats.toHalf
+        widenKeys = floats.widenKeys
+        widenValues = floats.widenValues
         self.products = products
         self.interleaved = interleaved
     }
@@ -188,4 +198,6 @@ struct FloatKernels {
     let attentionScores: AttentionScoresKernel
     let attentionValues: AttentionValuesKernel
     let toHalf: ToHalfKernel
+    let widenKeys: WidenKernel
+    let widenValues: WidenKernel
 }

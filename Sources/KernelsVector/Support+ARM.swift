@@ -69,6 +69,14 @@ func loadHalves(_ address: UnsafePointer<UInt16>) -> F8 {
     return F8(lowHalf: martlet_widen_low(bits), highHalf: martlet_widen_high(bits))
 }
 
+/// Eight bytes as floats.
+@inline(__always)  // five conversions
+func loadBytes(_ address: UnsafePointer<Int8>) -> F8 {
+    let words = vmovl_s8(UnsafeRawPointer(address).loadUnaligned(as: SIMD8<Int8>.self))
+    return F8(
+        lowHalf: vcvtq_f32_s32(vmovl_s16(vget_low_s16(words))), highHalf: vcvtq_f32_s32(vmovl_high_s16(words)))
+}
+
 @inline(__always)  // two conversions
 func widened(_ a: SIMD4<Float>) -> SIMD4<Double> {
     SIMD4(lowHalf: vcvt_f64_f32(vget_low_f32(a)), highHalf: vcvt_high_f64_f32(a))

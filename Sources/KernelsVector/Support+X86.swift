@@ -53,6 +53,13 @@ func loadHalves(_ address: UnsafePointer<UInt16>) -> F8 {
     _mm256_cvtph_ps(UnsafeRawPointer(address).loadUnaligned(as: SIMD2<Int64>.self))
 }
 
+/// Eight bytes as floats.
+@inline(__always)  // two conversions
+func loadBytes(_ address: UnsafePointer<Int8>) -> F8 {
+    let bytes = UnsafeRawPointer(address).loadUnaligned(as: Int64.self)
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(SIMD2(bytes, 0)))
+}
+
 @inline(__always)  // one instruction; Swift's own pointwise functions compile to compares and selects
 func pointwiseMax(_ a: F8, _ b: F8) -> F8 { _mm256_max_ps(a, b) }
 

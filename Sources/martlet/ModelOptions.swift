@@ -12,6 +12,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Context in tokens; default 2048, or what the model was trained for if that is less.")
     var context: Int?
 
+    @Option(name: .customLong("kv-cache"), help: "What keys and values are kept as: f16, or q8_0 for half the memory.")
+    var kvCache = KVCacheType.f16
+
     @Option(name: .customLong("lora"), help: "A LoRA adapter, FILE or FILE=SCALE; may be given several times.")
     var adapters: [String] = []
 
@@ -24,8 +27,11 @@ struct ModelOptions: ParsableArguments {
     func open() throws -> Session {
         let model = try Model(path: model)
         let session = try Session(
-            model: model, context: context ?? min(2048, model.config.contextLength), threads: threads, ownsThread: true)
+            model: model, context: context ?? min(2048, model.config.contextLength), threads: threads,
+            kvCache: kvCache, ownsThread: true)
         session.use(try model.adapters(adapters))
         return session
     }
 }
+
+extension KVCacheType: @retroactive ExpressibleByArgument {}

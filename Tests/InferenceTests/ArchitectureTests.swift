@@ -9,6 +9,9 @@ private let folder =
 /// Normalised mean squared error of float weights; the cache holds halves.
 private let floatTolerance: Float = 1e-5
 
+/// The same with a cache of bytes.
+private let byteTolerance: Float = 1e-3
+
 private func error(_ got: [Float], _ expected: [Float]) -> Float {
     guard got.count == expected.count else { return .infinity }
     return zip(got, expected).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / expected.reduce(0) { $0 + $1 * $1 }
@@ -82,6 +85,36 @@ private func error(_ got: [Float], _ expected: [Float]) -> Float {
         }
         try session.evaluate(Array(fixture.tokens[cut...last]))
         #expect(error(Array(session.logits()), expected) < floatTolerance)
+    }
+
+    /// A cache of bytes costs little accuracy and nothing else: prefixes, trees and batches of all sizes agree.
+    @Test(arguments: ArchitectureFixture.names.filter { !$0.hasPrefix("bert") })
+    func keepsKeysAndValuesAsBytes(_ name: String) throws {
+        let fixture = try fixture(name)
+        let (last, expected) = try #require(fixture.logits.max { $0.key < $1.key })
+        let tokens = Array(fixture.tokens[...last])
+        let session = try Session(model: fixture.model, context: 128, threads: 2, kvCache: .q8_0)
+        try session.evaluate(tokens)
+        let whole = Array(session.logits())
+        #expect(error(whole, expected) < byteTolerance)
+        session.truncate(to: 0)
+        for token in tokens.dropLast(3) { try session.evaluate(token) }
+        let prefix = session.snapshot()
+        try session.evaluate([9, 8, 7])
+        session.restore(prefix)
+        let nodes = tokens.suffix(3).enumerated().map {
+            TreeNode(token: $0.element, parent: $0.offset == 0 ? nil : $0.offset - 1)
+        }
+        try session.evaluateTrees([nodes, nodes])
+        let rows = (0..<Int32(fixture.model.vocabularyCount)).map { $0 }
+        // A last bit can flip a rounding to bytes.
+        #expect(error(session.treeLogits(tree: 1, node: 2, of: rows), whole) < byteTolerance / 10)
+        for token in tokens.suffix(3) { try session.evaluate(token) }
+        #expect(error(Array(session.logits()), whole) < byteTolerance / 10)
+        let halves = try Session(model: fixture.model, context: 128, threads: 1)
+        try halves.evaluate(tokens)
+        let share = Double(session.snapshot().byteCount) / Double(halves.snapshot().byteCount)
+        #expect(name == "lfm2" ? share < 0.95 : share < 0.6, "\(share) of the memory")
     }
 
     @Test func encodersPredictNothing() throws {

@@ -55,6 +55,84 @@ private let lengths = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 576]
     }
 
     @Test(arguments: fasterTiers)
+    func centresAsTheOracle(tier: KernelTier) {
+        var random = Seeded(state: 22)
+        for count in lengths {
+            let (x, w, b) = (random.floats(count, in: 3...5), random.floats(count), random.floats(count))
+            var (y, expected) = ([Float](repeating: .nan, count: count), [Float](repeating: .nan, count: count))
+            for bias in [b, nil] {
+                // As pointers: a nil array is no nil pointer.
+                b.withUnsafeBufferPointer { buffer in
+                    let pointer = bias == nil ? nil : buffer.baseAddress
+                    KernelTable(tier: tier).layerNorm(x, w, pointer, &y, count, 1e-5)
+                    Self.oracle.layerNorm(x, w, pointer, &expected, count, 1e-5)
+                }
+                #expect(relativeError(y, expected) < 2e-5)
+            }
+        }
+    }
+
+    @Test(arguments: fasterTiers)
+    func activatesAsTheOracle(tier: KernelTier) {
+        var random = Seeded(state: 23)
+        let table = KernelTable(tier: tier)
+        for count in lengths {
+            let (x, up) = (random.floats(count, in: -12...12), random.floats(count))
+            var (y, expected) = ([Float](repeating: .nan, count: count), [Float](repeating: .nan, count: count))
+            table.gelu(x, &y, count)
+            Self.oracle.gelu(x, &expected, count)
+            #expect(zip(y, expected).allSatisfy { abs($0 - $1) < 3e-6 })
+            table.geluErf(x, &y, count)
+            Self.oracle.geluErf(x, &expected, count)
+            #expect(zip(y, expected).allSatisfy { abs($0 - $1) < 3e-6 })
+            table.geGLU(x, up, &y, count)
+            Self.oracle.geGLU(x, up, &expected, count)
+            #expect(zip(y, expected).allSatisfy { abs($0 - $1) < 3e-6 })
+            for cap in [Float(5), 50] {
+                (y, expected) = (x, x)
+                table.softCap(&y, count, cap)
+                Self.oracle.softCap(&expected, count, cap)
+                #expect(zip(y, expected).allSatisfy { abs($0 - $1) < cap * 1e-6 })
+            }
+        }
+    }
+
+    /// Far from zero an activation is the identity or nothing, and a cap is reached, never a NaN.
+    @Test(arguments: [KernelTier.generic] + fasterTiers)
+    func extremesStayFinite(tier: KernelTier) {
+        let table = KernelTable(tier: tier)
+        let x: [Float] = [-1e30, -200, -20, 20, 200, 1e30, 0, -0]
+        for activate in [table.gelu, table.geluErf] {
+            var y = [Float](repeating: .nan, count: 8)
+            activate(x, &y, 8)
+            #expect(y[4] == 200 && y[6] == 0 && abs(y[1]) < 1e-6 && y[0].isFinite && y[5].isFinite)
+        }
+        var y = x
+        table.softCap(&y, 8, 30)
+        #expect(y[0] == -30 && y[5] == 30 && y[6] == 0)
+    }
+
+    @Test(arguments: fasterTiers)
+    func widensBytesAsTheOracle(tier: KernelTier) {
+        var random = Seeded(state: 24)
+        let table = KernelTable(tier: tier)
+        for (dimension, blocks) in [(8, 1), (24, 3), (32, 2), (40, 1), (64, 5), (80, 2)] {
+            let groups = (dimension + 31) / 32
+            let bytes = random.floats(dimension * 8 * blocks, in: -127...127).map { Int8($0.rounded()) }
+            let scales = random.floats(groups * 8 * blocks, in: 0...1).map { Float16($0).bitPattern }
+            var (y, expected) = (
+                [UInt16](repeating: 1, count: bytes.count), [UInt16](repeating: 2, count: bytes.count)
+            )
+            table.widenKeys(bytes, scales, dimension, blocks, &y)
+            Self.oracle.widenKeys(bytes, scales, dimension, blocks, &expected)
+            #expect(y == expected)
+            table.widenValues(bytes, scales, dimension, blocks * 8, &y)
+            Self.oracle.widenValues(bytes, scales, dimension, blocks * 8, &expected)
+            #expect(y == expected)
+        }
+    }
+
+    @Test(arguments: fasterTiers)
     func gatesAsTheOracle(tier: KernelTier) {
         var random = Seeded(state: 3)
         for count in lengths {

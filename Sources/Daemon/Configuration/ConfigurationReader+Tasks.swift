@@ -60,10 +60,8 @@ extension ConfigurationReader {
 
     private func kvCache(_ table: TableReader) -> String {
         guard let kind = table.string("kv_cache", example: "\"f16\"") else { return "f16" }
-        if !["f16", "q8_0"].contains(kind.value) {
+        if KVCacheType(rawValue: kind.value) == nil {
             problems.error(kind.line, "kv_cache \"\(kind.value)\" is unknown", "Write \"f16\" or \"q8_0\"")
-        } else if !Supported.kvCaches.contains(kind.value) {
-            problems.error(kind.line, "this build cannot use kv_cache = \"\(kind.value)\" yet", "Write \"f16\"")
         }
         return kind.value
     }

@@ -42,7 +42,6 @@ public struct ConfigurationContext: Sendable {
 /// What this build can run; what it cannot is named in one line instead of being silently ignored.
 enum Supported {
     static let kinds: Set<TaskSection.Kind> = [.classify, .summarize]
-    static let kvCaches: Set<String> = ["f16"]
 }
 
 extension Configuration {

@@ -50,7 +50,9 @@ final class ModelRunner: TaskRunner {
                 }
             }
             let context = min(section.context, model.config.contextLength)
-            let session = try Session(model: model, context: context, threads: section.threads, ownsThread: true)
+            let session = try Session(
+                model: model, context: context, threads: section.threads,
+                kvCache: KVCacheType(rawValue: section.kvCache) ?? .f16, ownsThread: true)
             session.use(try model.adapters(section.lora))
             return Loaded(section: section, model: model, shared: SharedSession(session))
         } catch {
