@@ -110,7 +110,7 @@ let package = Package(
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "QuantBlocks", "Linux"],
             swiftSettings: [.unsafeFlags(["-O"])]),
-        .target(name: "TestModels", dependencies: ["GGUF", "Inference", "Linux"], path: "Tests/Models"),
+        .target(name: "TestModels", dependencies: ["GGUF", "Inference", "JSON", "Linux"], path: "Tests/Models"),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "Tokenizers", "TestModels"]),
         .testTarget(name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),

@@ -17,251 +17,221 @@ struct Batch {
     var visible: UnsafePointer<Bool>?
 }
 
+/// Where one thread is in a pass.
+struct Pass {
+    var batch: Batch
+    let scratch: ThreadScratch
+    let clock: StepClock
+    /// The layer it is in.
+    var layer = 0
+    /// The work counters of the layer's steps, in order; no step is counted twice.
+    private var word: UnsafeMutablePointer<UInt32>
+
+    init(_ state: RunState, _ batch: Batch, thread: Int) {
+        self.batch = batch
+        scratch = state.threads[thread]
+        clock = state.times.clock(thread)
+        word = state.counters
+    }
+
+    mutating func enter(_ layer: Int, _ state: RunState) {
+        self.layer = layer
+        word = state.counters + layer &* RunState.stepsPerLayer &* RunState.counterStride
+    }
+
+    /// The counter of the next step that shares out work.
+    mutating func next() -> WorkCounter {
+        defer { word += RunState.counterStride }
+        return WorkCounter(word)
+    }
+}
+
 // The layers. All threads run this together: a step's work is shared out piece by piece, and one barrier stands
-// between a step and the step that reads what it wrote. Five barriers a layer for a single token, seven for a batch.
+// between a step and the step that reads what it wrote. Five barriers a layer for a single token, seven for a batch;
+// what only some architectures have adds its own.
 //
 // A decode step normalises its input on every thread instead of sharing the work: 576 numbers cost less than the
 // barrier they would need.
 extension Session {
     func runLayers(_ thread: Int) {
-        let state = state
-        let config = model.config
-        var batch = pending
-        let scratch = state.threads[thread]
-        let clock = state.times.clock(thread)
-        clock.lap(.rest)
-        let width = config.embeddingLength
-        let attentionWidth = config.headCount &* config.headLength
-        for index in 0..<config.blockCount {
+        var pass = Pass(state, pending, thread: thread)
+        pass.clock.lap(.rest)
+        for index in 0..<model.config.blockCount {
             let layer = model.weights.layers[index]
-            var step = Steps(state, index, clock)
-
-            var input = prepare(norm: layer.attnNorm, quantized: layer.quantizesAttnInput, batch, scratch, &step)
-            project(layer, index, input, batch, scratch, step.next())
-            meet(after: .project, clock)
-
-            attend(index, batch, scratch, step.next())
-            meet(after: .attend, clock)
-            if index == config.blockCount &- 1, batch.outputs < batch.tokens {
-                if thread == 0 { moveUpOutputs(batch) }
-                meet(after: .rest, clock)
-                batch.tokens = batch.outputs
+            pass.enter(index, state)
+            switch layer.mixer {
+            case .attention(let weights): attention(weights, layer, &pass, thread)
+            case .latent(let weights): latentAttention(weights, layer, &pass, thread)
+            case .convolution(let weights): convolution(weights, layer, &pass, thread)
             }
-
-            input = prepare(state.attention, attentionWidth, for: layer.attnOutput, batch, scratch, &step)
-            addProduct(layer.attnOutput, input, batch, scratch, step.next(), to: state.x, width)
-            meet(after: .attnOutput, clock)
-
-            input = prepare(norm: layer.ffnNorm, quantized: layer.quantizesFfnInput, batch, scratch, &step)
-            gate(layer, input, batch, scratch, step.next())
-            meet(after: .gate, clock)
-
-            input = prepare(state.hidden, config.feedForwardLength, for: layer.ffnDown, batch, scratch, &step)
-            addProduct(layer.ffnDown, input, batch, scratch, step.next(), to: state.x, width)
-            meet(after: .ffnDown, clock)
+            if let experts = layer.experts {
+                mixExperts(experts, layer, &pass, thread)
+            } else if let weights = layer.feedForward {
+                feedForward(weights, layer, &pass)
+            }
         }
     }
 
     /// A step of `kind` ends: the barrier behind it.
-    private func meet(after kind: StepProfile.Kind, _ clock: StepClock) {
-        clock.lap(kind)
+    func meet(after kind: StepProfile.Kind, _ pass: borrowing Pass) {
+        pass.clock.lap(kind)
         pool.barrier()
-        clock.lap(.wait)
+        pass.clock.lap(.wait)
     }
 
-    /// Moves what the rest of the last layer reads of the asked tokens to the first rows.
-    private func moveUpOutputs(_ batch: Batch) {
-        let width = model.config.embeddingLength
-        let attentionWidth = model.config.headCount &* model.config.headLength
+    /// In the last layer goes on with the asked tokens only, whose rows are moved to the front.
+    func keepOutputs(_ pass: inout Pass, _ thread: Int) {
+        guard pass.layer == model.config.blockCount &- 1, pass.batch.outputs < pass.batch.tokens else { return }
+        if thread == 0 {
+            moveUp(state.x, model.config.embeddingLength, pass.batch)
+            moveUp(state.attention, attentionWidth(pass.layer), pass.batch)
+            if model.config.plan.isParallel { moveUp(state.hidden, model.config.feedForwardLength, pass.batch) }
+        }
+        meet(after: .rest, pass)
+        pass.batch.tokens = pass.batch.outputs
+    }
+
+    /// Elements a token has of what mixes tokens.
+    private func attentionWidth(_ layer: Int) -> Int {
+        model.config.layers[layer].isConvolution ? model.config.embeddingLength : model.config.valueWidth
+    }
+
+    private func moveUp(_ rows: UnsafeMutablePointer<Float>, _ width: Int, _ batch: Batch) {
         for row in 0..<batch.outputs {
             let token = Int(state.outputs[row])  // never before `row`: they are in order
-            (state.x + row &* width).update(from: state.x + token &* width, count: width)
-            (state.attention + row &* attentionWidth).update(
-                from: state.attention + token &* attentionWidth, count: attentionWidth)
+            (rows + row &* width).update(from: rows + token &* width, count: width)
         }
     }
 
-    /// The work counters of a layer's steps, in order.
-    struct Steps {
-        let clock: StepClock
-        private var word: UnsafeMutablePointer<UInt32>
-        init(_ state: RunState, _ layer: Int, _ clock: StepClock) {
-            self.clock = clock
-            word = state.counters + layer &* RunState.stepsPerLayer &* RunState.counterStride
-        }
-        mutating func next() -> WorkCounter {
-            defer { word += RunState.counterStride }
-            return WorkCounter(word)
+    // MARK: Inputs
+
+    /// y = the norm of x, a token's state (embedding, or the norm's length).
+    func normalize(_ x: UnsafePointer<Float>, _ norm: Norm, _ y: UnsafeMutablePointer<Float>) {
+        let weight = norm.weight
+        if model.config.plan.norm == .rms {
+            model.table.rmsNorm(x, weight.floats, y, weight.count, model.config.normEpsilon)
+        } else {
+            model.table.layerNorm(x, weight.floats, norm.bias?.floats, y, weight.count, model.config.normEpsilon)
         }
     }
 
-    /// The normalised residual stream, also quantised where a matrix that reads it wants it so.
-    private func prepare(
-        norm: Vector, quantized: Bool, _ batch: Batch, _ scratch: ThreadScratch, _ step: inout Steps
-    ) -> Activations {
+    /// The residual stream, normalised if there is a norm, and quantised where a matrix that reads it wants it so.
+    func prepare(_ norm: Norm?, quantized: Bool, _ pass: inout Pass) -> Activations {
         let state = state
         let width = model.config.embeddingLength
-        let counter = step.next()
-        if batch.tokens == 1 {
-            model.table.rmsNorm(state.x, norm.floats, scratch.single.x, width, model.config.rmsEpsilon)
-            if quantized { model.table.quantize(scratch.single.x, width, scratch.single.q, scratch.single.ds) }
-            step.clock.lap(.prepare)
-            return scratch.single
+        let counter = pass.next()
+        let tokens = pass.batch.tokens
+        if tokens == 1 {
+            var input = pass.scratch.single
+            if let norm { normalize(state.x, norm, input.x) } else { input.x = state.x }
+            if quantized { model.table.quantize(input.x, width, input.q, input.ds) }
+            pass.clock.lap(.prepare)
+            return input
         }
-        let shared = Activations(x: state.normed, xStride: width, q: state.q, ds: state.ds)
-        let epsilon = model.config.rmsEpsilon
-        while let panel = counter.next(below: panels(batch)) {
+        let shared = Activations(
+            x: norm == nil ? state.x : state.normed, xStride: width, q: state.q, ds: state.ds)
+        guard norm != nil || quantized else { return shared }
+        while let panel = counter.next(below: panels(tokens)) {
             let first = panel &* panelTokens
-            let tokens = min(panelTokens, batch.tokens &- first)
+            let some = min(panelTokens, tokens &- first)
             let to = shared.x + first &* width
-            for t in 0..<tokens {
-                model.table.rmsNorm(state.x + (first &+ t) &* width, norm.floats, to + t &* width, width, epsilon)
+            if let norm {
+                for t in 0..<some { normalize(state.x + (first &+ t) &* width, norm, to + t &* width) }
             }
-            if quantized { quantize(to, width, tokens, panel) }
+            if quantized { quantize(to, width, some, panel, state.q, state.ds) }
         }
-        meet(after: .prepare, step.clock)
+        meet(after: .prepare, pass)
         return shared
     }
 
-    private func panels(_ batch: Batch) -> Int { (batch.tokens &+ panelTokens &- 1) / panelTokens }
-
-    /// Quantises the tokens of one panel of the batch.
-    private func quantize(_ x: UnsafePointer<Float>, _ width: Int, _ tokens: Int, _ panel: Int) {
-        model.table.quantizePanel(
-            x, width, tokens, width, state.q + panel &* panelTokens &* width,
-            state.ds + panel &* panelScales &* (width / 32))
-    }
-
     /// A buffer (tokens, width) as input of `matrix`, quantised if it wants it so.
-    private func prepare(
-        _ x: UnsafeMutablePointer<Float>, _ width: Int, for matrix: Matrix, _ batch: Batch, _ scratch: ThreadScratch,
-        _ step: inout Steps
+    func prepare(
+        _ x: UnsafeMutablePointer<Float>, _ width: Int, for matrix: Matrix, _ pass: inout Pass
     ) -> Activations {
         let state = state
         let quantized = matrix.format.usesQuantizedActivations
-        let counter = step.next()
+        let counter = pass.next()
+        let tokens = pass.batch.tokens
         var input = Activations(x: x, xStride: width, q: state.q, ds: state.ds)
         guard quantized else { return input }
-        if batch.tokens == 1 {
-            model.table.quantize(x, width, scratch.single.q, scratch.single.ds)
-            input.q = scratch.single.q
-            input.ds = scratch.single.ds
-            step.clock.lap(.prepare)
+        if tokens == 1 {
+            input.q = pass.scratch.single.q
+            input.ds = pass.scratch.single.ds
+            model.table.quantize(x, width, input.q, input.ds)
+            pass.clock.lap(.prepare)
             return input
         }
-        while let panel = counter.next(below: panels(batch)) {
+        while let panel = counter.next(below: panels(tokens)) {
             let first = panel &* panelTokens
-            quantize(x + first &* width, width, min(panelTokens, batch.tokens &- first), panel)
+            quantize(x + first &* width, width, min(panelTokens, tokens &- first), panel, state.q, state.ds)
         }
-        meet(after: .prepare, step.clock)
+        meet(after: .prepare, pass)
         return input
     }
 
-    /// Queries, keys and values, one head a piece; rotated, and the latter two narrowed into the cache.
-    private func project(
-        _ layer: LayerWeights, _ index: Int, _ input: Activations, _ batch: Batch, _ scratch: ThreadScratch,
-        _ counter: WorkCounter
+    func panels(_ tokens: Int) -> Int { (tokens &+ panelTokens &- 1) / panelTokens }
+
+    /// Quantises the tokens of one panel.
+    func quantize(
+        _ x: UnsafePointer<Float>, _ width: Int, _ tokens: Int, _ panel: Int, _ q: UnsafeMutablePointer<Int8>,
+        _ ds: UnsafeMutablePointer<Float>
     ) {
-        let config = model.config
-        let length = config.headLength
-        let attentionWidth = config.headCount &* length
-        while let piece = counter.next(below: config.headCount &+ 2 &* config.headCountKV) {
-            if piece < config.headCount {
-                let to = state.query + piece &* length
-                multiply(layer.attnQ, piece &* length, length, input, batch.tokens, scratch, to: to, attentionWidth)
-                for t in 0..<batch.tokens { rotate(to + t &* attentionWidth, t) }
-            } else if piece < config.headCount &+ config.headCountKV {
-                let head = piece &- config.headCount
-                multiply(layer.attnK, head &* length, length, input, batch.tokens, scratch, to: scratch.head, length)
-                for t in 0..<batch.tokens { rotate(scratch.head + t &* length, t) }
-                storeKeys(scratch.head, batch, index, head)
-            } else {
-                let head = piece &- config.headCount &- config.headCountKV
-                multiply(layer.attnV, head &* length, length, input, batch.tokens, scratch, to: scratch.head, length)
-                let values = cache.values(index, head)
-                for t in 0..<batch.tokens {
-                    let cell = Int(state.cells[t])
-                    model.table.toHalf(scratch.head + t &* length, values + cell &* cache.headLength, length)
-                }
-            }
-        }
+        model.table.quantizePanel(
+            x, width, tokens, width, q + panel &* panelTokens &* width, ds + panel &* panelScales &* (width / 32))
     }
 
-    private func storeKeys(_ keys: UnsafeMutablePointer<Float>, _ batch: Batch, _ layer: Int, _ head: Int) {
-        let to = cache.keys(layer, head)
-        let length = model.config.headLength
-        for t in 0..<batch.tokens {
-            let cell = Int(state.cells[t])
-            let column = to + ((cell >> 3) &* cache.headLength &* 8 &+ (cell & 7))
-            // Narrowed in place, so that the scattered copies are copies only.
-            let halves = UnsafeMutableRawPointer(keys + t &* length).assumingMemoryBound(to: UInt16.self)
-            model.table.toHalf(keys + t &* length, halves, length)
-            for j in 0..<length { column[j &* 8] = halves[j] }
+    // MARK: Products
+
+    /// x += matrix × input, a band of rows a piece; with a norm behind it, x += norm(matrix × input), or, where norms
+    /// stand behind sums, x = norm(x + matrix × input).
+    func addProduct(_ matrix: Matrix, _ input: Activations, norm: Norm?, _ kind: StepProfile.Kind, _ pass: inout Pass) {
+        let normsSums = model.config.plan.normsSums
+        let counter = pass.next()
+        let normCounter = pass.next()
+        let width = matrix.rows
+        let isApart = norm != nil && !normsSums
+        addProduct(matrix, input, to: isApart ? state.normed : state.x, isFirst: isApart, counter, pass)
+        meet(after: kind, pass)
+        guard let norm else { return }
+        let scale = model.config.residualScale
+        while let token = normCounter.next(below: pass.batch.tokens) {
+            let x = state.x + token &* width
+            if normsSums {
+                normalize(x, norm, x)
+                continue
+            }
+            let y = state.normed + token &* width
+            normalize(y, norm, y)
+            for j in 0..<width { x[j] += y[j] * scale }
         }
+        meet(after: .prepare, pass)
     }
 
-    /// Rotates one head of token `t` in place.
-    private func rotate(_ head: UnsafeMutablePointer<Float>, _ t: Int) {
-        let half = model.config.ropeDimensionCount / 2
-        let rotation = state.rotation + t &* half
-        switch model.config.plan.ropeStyle {
-        case .neighbours:
-            for i in 0..<half {
-                let (a, b) = (head[2 &* i], head[2 &* i &+ 1])
-                let (cosine, sine) = (rotation[i].x, rotation[i].y)
-                head[2 &* i] = a * cosine - b * sine
-                head[2 &* i &+ 1] = a * sine + b * cosine
-            }
-        case .halves:
-            for i in 0..<half {
-                let (a, b) = (head[i], head[i &+ half])
-                let (cosine, sine) = (rotation[i].x, rotation[i].y)
-                head[i] = a * cosine - b * sine
-                head[i &+ half] = a * sine + b * cosine
-            }
-        }
-    }
-
-    /// x += matrix × input, a band of rows a piece.
+    /// y += scale · matrix × input, or y = matrix × input where it is the first that y gets.
     private func addProduct(
-        _ matrix: Matrix, _ input: Activations, _ batch: Batch, _ scratch: ThreadScratch, _ counter: WorkCounter,
-        to x: UnsafeMutablePointer<Float>, _ stride: Int
+        _ matrix: Matrix, _ input: Activations, to y: UnsafeMutablePointer<Float>, isFirst: Bool,
+        _ counter: WorkCounter, _ pass: borrowing Pass
     ) {
         let band = bandRows(matrix.rows)
+        let stride = matrix.rows
+        let products = pass.scratch.products
+        let tokens = pass.batch.tokens
+        let scale = model.config.residualScale
         while let piece = counter.next(below: (matrix.rows &+ band &- 1) / band) {
             var row = piece &* band
             let end = min(row &+ band, matrix.rows)
             while row < end {
                 let rows = min(tileRows, end &- row)
-                let products = scratch.products
-                multiplyTile(matrix, row, rows, input, batch.tokens, scratch, products)
-                for t in 0..<batch.tokens {
-                    for r in 0..<rows { x[t &* stride &+ row &+ r] += products[t &* tileRows &+ r] }
-                }
-                row &+= rows
-            }
-        }
-    }
-
-    /// hidden = silu(gate × input) · (up × input), the same rows of both matrices a piece.
-    private func gate(
-        _ layer: LayerWeights, _ input: Activations, _ batch: Batch, _ scratch: ThreadScratch, _ counter: WorkCounter
-    ) {
-        let count = model.config.feedForwardLength
-        let band = bandRows(count)
-        while let piece = counter.next(below: (count &+ band &- 1) / band) {
-            var row = piece &* band
-            let end = min(row &+ band, count)
-            while row < end {
-                let rows = min(tileRows, end &- row)
-                let (g, u) = (scratch.products, scratch.otherProducts)
-                multiplyTile(layer.ffnGate, row, rows, input, batch.tokens, scratch, g)
-                multiplyTile(layer.ffnUp, row, rows, input, batch.tokens, scratch, u)
-                // Eight at once also where a tile has fewer rows: its other lanes are zeros.
-                model.table.swiGLU(g, u, g, batch.tokens &* tileRows)
-                for t in 0..<batch.tokens {
-                    let to = state.hidden + (t &* count &+ row)
-                    for r in 0..<rows { to[r] = g[t &* tileRows &+ r] }
+                multiplyTile(matrix, row, rows, input, tokens, pass.scratch, products)
+                for t in 0..<tokens {
+                    let (to, from) = (y + (t &* stride &+ row), products + t &* tileRows)
+                    if isFirst {
+                        for r in 0..<rows { to[r] = from[r] }
+                    } else if scale == 1 {
+                        for r in 0..<rows { to[r] += from[r] }
+                    } else {
+                        for r in 0..<rows { to[r] += from[r] * scale }
+                    }
                 }
                 row &+= rows
             }
@@ -269,7 +239,7 @@ extension Session {
     }
 
     /// Rows a thread takes at once: about eight pieces a thread, in whole tiles.
-    private func bandRows(_ rows: Int) -> Int {
+    func bandRows(_ rows: Int) -> Int {
         let even = rows / (pool.active &* 8)
         return max(tileRows, (even &+ tileRows &- 1) / tileRows &* tileRows)
     }
@@ -295,7 +265,7 @@ extension Session {
     }
 
     /// At most `tileRows` rows of `matrix` × every token, written to (tokens, tileRows).
-    private func multiplyTile(
+    func multiplyTile(
         _ matrix: Matrix, _ first: Int, _ rows: Int, _ input: Activations, _ tokens: Int, _ scratch: ThreadScratch,
         _ to: UnsafeMutablePointer<Float>
     ) {
@@ -303,10 +273,12 @@ extension Session {
         if tokens == 1 {
             for r in rows..<tileRows { to[r] = 0 }
             matrix.kernels.gemv(from, matrix.rowByteCount, rows, matrix.columns, input.q, input.ds, input.x, to)
-            return
+        } else {
+            matrix.kernels.unpack(from, matrix.rowByteCount, rows, matrix.columns, scratch.tile, scratch.meta)
+            matrix.kernels.gemm(
+                scratch.tile, scratch.meta, matrix.columns, input.q, input.ds, input.x, input.xStride, tokens, to)
         }
-        matrix.kernels.unpack(from, matrix.rowByteCount, rows, matrix.columns, scratch.tile, scratch.meta)
-        matrix.kernels.gemm(
-            scratch.tile, scratch.meta, matrix.columns, input.q, input.ds, input.x, input.xStride, tokens, to)
+        guard matrix.bias != nil else { return }
+        for t in 0..<tokens { matrix.addBias(first, rows, to: to + t &* tileRows) }
     }
 }

@@ -2,207 +2,206 @@ import GGUF
 import Kernels
 import QuantBlocks
 
-/// A weight matrix as it stands in the file, with the kernels of its format. Borrows the mapping.
-///
-/// Shape: (rows, columns); a product maps a vector of `columns` to one of `rows`.
-// @unchecked because the bytes are read-only pages and the function pointers are constants.
-struct Matrix: @unchecked Sendable {
-    let bytes: UnsafeRawPointer
-    let rows: Int
-    let columns: Int
-    let rowByteCount: Int
-    let format: WeightFormat
-    let layout: RowLayout
-    let kernels: ProductKernels
-
-    var byteCount: Int { rows * rowByteCount }
-
-    /// Rows `first ..< first + rows` × one activation vector, to `y`.
-    ///
-    /// Interleaved rows are computed by whole bands: a row within one takes its band.
-    func multiply(_ first: Int, _ rows: Int, _ input: Activations, to y: UnsafeMutablePointer<Float>) {
-        let skipped = layout == .interleaved ? first % tileRows : 0
-        let from = bytes + (first &- skipped) &* rowByteCount
-        if skipped == 0 {
-            return kernels.gemv(from, rowByteCount, rows, columns, input.q, input.ds, input.x, y)
-        }
-        var done = 0
-        while done < rows {
-            let (lane, row) = ((first &+ done) % tileRows, first &+ done)
-            let some = min(tileRows &- lane, rows &- done)
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: tileRows) { band in
-                guard let base = band.baseAddress else { return }
-                kernels.gemv(
-                    bytes + (row &- lane) &* rowByteCount, rowByteCount, tileRows, columns, input.q, input.ds, input.x,
-                    base)
-                for r in 0..<some { y[done &+ r] = base[lane &+ r] }
-            }
-            done &+= some
-        }
-    }
-}
-
-/// The weights of one layer. Names follow GGUF.
-struct LayerWeights: Sendable {
-    let attnNorm: Vector
-    /// (headCount · headLength, embedding)
-    let attnQ: Matrix
-    /// (headCountKV · headLength, embedding)
-    let attnK: Matrix
-    let attnV: Matrix
-    /// (embedding, headCount · headLength)
-    let attnOutput: Matrix
-    let ffnNorm: Vector
-    /// (feedForward, embedding)
-    let ffnGate: Matrix
-    let ffnUp: Matrix
-    /// (embedding, feedForward)
-    let ffnDown: Matrix
-
-    /// Whether a matrix behind the attention norm uses quantised activations.
-    var quantizesAttnInput: Bool {
-        attnQ.format.usesQuantizedActivations || attnK.format.usesQuantizedActivations
-            || attnV.format.usesQuantizedActivations
-    }
-
-    /// Whether a matrix behind the feed-forward norm uses quantised activations.
-    var quantizesFfnInput: Bool {
-        ffnGate.format.usesQuantizedActivations || ffnUp.format.usesQuantizedActivations
-    }
-}
-
-/// A vector of floats in the mapping. Borrows it.
-// @unchecked because the bytes are read-only pages.
-struct Vector: @unchecked Sendable {
-    let floats: UnsafePointer<Float>
-    let count: Int
-}
-
 /// All weights of a model, as pointers into its file: nothing is copied.
 struct MappedWeights: Sendable {
     /// (vocabulary, embedding)
     let tokenEmbd: Matrix
-    let outputNorm: Vector
+    /// Behind the embedding; nil for most.
+    let tokenEmbdNorm: Norm?
+    /// (context, embedding), added to embeddings; nil where positions rotate.
+    let positionEmbd: Matrix?
+    /// (kinds, embedding): the first is added to embeddings; nil for most.
+    let tokenTypes: Matrix?
+    /// Nil for encoders, whose layers end with a norm.
+    let outputNorm: Norm?
     /// (vocabulary, embedding); `tokenEmbd` where the model ties them.
     let output: Matrix
-    /// Divides each rotation frequency (Llama 3.1); nil for none.
+    /// Divide each rotation frequency: always (Llama 3.1), or in contexts up to the original one and beyond (Phi 3).
     let ropeFreqs: Vector?
+    let ropeFactorsLong: Vector?
+    let ropeFactorsShort: Vector?
     let layers: [LayerWeights]
 
-    /// Bytes one decoded token reads: every layer and the head once.
+    /// Bytes one decoded token reads: every layer and the head once, of experts those it goes through.
     let bytesPerToken: Int
 
     /// Finds every tensor the plan needs and checks its shape against `config`.
     init(_ file: GGUFFile, _ config: ModelConfig, _ table: KernelTable) throws(ModelError) {
-        let finder = TensorFinder(file: file, table: table)
+        var finder = TensorFinder(file: file, table: table)
         try finder.refuseCutHeads(config)
         let width = config.embeddingLength
-        let queries = config.headCount * config.headLength
-        let keys = config.headCountKV * config.headLength
-        tokenEmbd = try finder.matrix("token_embd.weight", rows: nil, columns: width)
-        outputNorm = try finder.vector("output_norm.weight", count: width)
+        tokenEmbd = try finder.matrix("token_embd", rows: nil, columns: width)
+        outputNorm = config.plan.normsSums ? nil : try finder.norm(config.plan.outputNorm, width)
+        tokenEmbdNorm =
+            config.plan.outputNorm == "token_embd_norm" ? nil : try finder.normIfAny("token_embd_norm", width)
+        positionEmbd =
+            config.plan.ropeStyle == .none
+            ? try finder.matrix("position_embd", rows: config.contextLength, columns: width) : nil
+        tokenTypes =
+            finder.has("token_types.weight") ? try finder.matrix("token_types", rows: nil, columns: width) : nil
         output =
-            file.tensor(named: "output.weight") == nil
-            ? tokenEmbd : try finder.matrix("output.weight", rows: tokenEmbd.rows, columns: width)
-        ropeFreqs =
-            file.tensor(named: "rope_freqs.weight") == nil
-            ? nil : try finder.vector("rope_freqs.weight", count: config.ropeDimensionCount / 2)
+            finder.has("output.weight")
+            ? try finder.matrix("output", rows: tokenEmbd.rows, columns: width) : tokenEmbd
+        let pairs = [config.ropeDimensionCount / 2]
+        ropeFreqs = try finder.vectorIfAny("rope_freqs.weight", counts: pairs)
+        ropeFactorsLong = try finder.vectorIfAny("rope_factors_long.weight", counts: pairs)
+        ropeFactorsShort = try finder.vectorIfAny("rope_factors_short.weight", counts: pairs)
         var layers: [LayerWeights] = []
-        for index in 0..<config.blockCount {
-            let name = "blk.\(index)."
-            layers.append(
-                LayerWeights(
-                    attnNorm: try finder.vector(name + "attn_norm.weight", count: width),
-                    attnQ: try finder.matrix(name + "attn_q.weight", rows: queries, columns: width),
-                    attnK: try finder.matrix(name + "attn_k.weight", rows: keys, columns: width),
-                    attnV: try finder.matrix(name + "attn_v.weight", rows: keys, columns: width),
-                    attnOutput: try finder.matrix(name + "attn_output.weight", rows: width, columns: queries),
-                    ffnNorm: try finder.vector(name + "ffn_norm.weight", count: width),
-                    ffnGate: try finder.matrix(
-                        name + "ffn_gate.weight", rows: config.feedForwardLength, columns: width),
-                    ffnUp: try finder.matrix(name + "ffn_up.weight", rows: config.feedForwardLength, columns: width),
-                    ffnDown: try finder.matrix(
-                        name + "ffn_down.weight", rows: width, columns: config.feedForwardLength)))
-        }
+        for index in 0..<config.blockCount { layers.append(try finder.layer(index, config)) }
         self.layers = layers
-        bytesPerToken =
-            output.byteCount
-            + layers.reduce(0) { sum, layer in
-                let attention = layer.attnQ.byteCount + layer.attnK.byteCount + layer.attnV.byteCount
-                let feedForward = layer.ffnGate.byteCount + layer.ffnUp.byteCount + layer.ffnDown.byteCount
-                return sum + attention + layer.attnOutput.byteCount + feedForward
-            }
-        try finder.refuseUnused(layerCount: config.blockCount)
+        bytesPerToken = output.byteCount + layers.reduce(0) { $0 + $1.bytesPerToken(config) }
+        try finder.refuseUnused()
     }
 }
 
-/// Looks tensors up by name and checks what is found.
-private struct TensorFinder {
-    let file: GGUFFile
-    let table: KernelTable
-
-    func matrix(_ name: String, rows: Int?, columns: Int) throws(ModelError) -> Matrix {
-        guard let tensor = file.tensor(named: name), let base = tensor.bytes.baseAddress else {
-            throw ModelError(file, "tensor \(name) is missing", "Convert the model again.")
+extension TensorFinder {
+    fileprivate mutating func layer(_ index: Int, _ config: ModelConfig) throws(ModelError) -> LayerWeights {
+        let name = "blk.\(index)."
+        let width = config.embeddingLength
+        let layer = config.layers[index]
+        let mixer: Mixer
+        if layer.isConvolution {
+            mixer = .convolution(try convolution(name, config))
+        } else if let latent = config.latent {
+            mixer = .latent(try self.latent(name, latent, config))
+        } else {
+            mixer = .attention(try attention(name, config))
         }
-        guard tensor.dimensions.count == 2, tensor.dimensions[0] == columns, rows == nil || tensor.dimensions[1] == rows
-        else {
-            let shape = tensor.dimensions.map(String.init).joined(separator: " × ")
+        // Frequencies that early converters wrote; they are computed.
+        skip(name + "attn_rot_embd")
+        // BERT's norms stand behind sums and have names of their own.
+        let (afterAttention, afterFfw) =
+            config.plan.normsSums ? ("attn_output_norm", "layer_output_norm") : ("post_attention_norm", "post_ffw_norm")
+        let hasOwnNorm = !config.plan.isParallel || has(name + "ffn_norm.weight")
+        return LayerWeights(
+            config: layer, attnNorm: try normIfAny(name + "attn_norm", width), mixer: mixer,
+            postAttentionNorm: try normIfAny(name + afterAttention, width),
+            ffnNorm: hasOwnNorm ? try normIfAny(name + "ffn_norm", width) : nil,
+            feedForward: layer.hasExperts
+                ? nil : try feedForward(name, "", config.feedForwardLength, width),
+            experts: layer.hasExperts ? try experts(name, config) : nil,
+            postFfwNorm: try normIfAny(name + afterFfw, width))
+    }
+
+    private mutating func attention(_ name: String, _ config: ModelConfig) throws(ModelError) -> AttentionWeights {
+        let width = config.embeddingLength
+        let queries = config.headCount * config.headLength
+        let keys = config.headCountKV * config.headLength
+        let values = config.headCountKV * config.valueLength
+        let (q, k, v): (Matrix, Matrix, Matrix)
+        if has(name + "attn_qkv.weight") {
+            let fused = try matrix(name + "attn_qkv", rows: queries + keys + values, columns: width)
+            q = fused.part(0, queries)
+            k = fused.part(queries, keys)
+            v = fused.part(queries + keys, values)
+        } else {
+            q = try matrix(name + "attn_q", rows: queries, columns: width)
+            k = try matrix(name + "attn_k", rows: keys, columns: width)
+            v = try matrix(name + "attn_v", rows: values, columns: width)
+        }
+        return AttentionWeights(
+            attnQ: q, attnK: k, attnV: v,
+            attnOutput: try matrix(name + "attn_output", rows: width, columns: config.valueWidth),
+            attnQNorm: try vectorIfAny(name + "attn_q_norm.weight", counts: [config.headLength, queries]),
+            attnKNorm: try vectorIfAny(name + "attn_k_norm.weight", counts: [config.headLength, keys]))
+    }
+
+    private mutating func latent(
+        _ name: String, _ latent: LatentConfig, _ config: ModelConfig
+    ) throws(ModelError) -> LatentWeights {
+        let width = config.embeddingLength
+        let heads = config.headCount
+        let isNarrow = latent.queryRank > 0
+        return LatentWeights(
+            attnQA: isNarrow ? try matrix(name + "attn_q_a", rows: latent.queryRank, columns: width) : nil,
+            attnQANorm: isNarrow ? try vector(name + "attn_q_a_norm.weight", count: latent.queryRank) : nil,
+            attnQB: try matrix(
+                name + (isNarrow ? "attn_q_b" : "attn_q"), rows: heads * latent.keyLength,
+                columns: isNarrow ? latent.queryRank : width),
+            attnKVA: try matrix(name + "attn_kv_a_mqa", rows: latent.rank + latent.ropeLength, columns: width),
+            attnKVANorm: try vector(name + "attn_kv_a_norm.weight", count: latent.rank),
+            attnKB: try matrix(name + "attn_k_b", rows: latent.rank, columns: latent.plainLength, stacked: heads),
+            attnVB: try matrix(name + "attn_v_b", rows: latent.valueLength, columns: latent.rank, stacked: heads),
+            attnOutput: try matrix(name + "attn_output", rows: width, columns: heads * latent.valueLength))
+    }
+
+    private mutating func convolution(_ name: String, _ config: ModelConfig) throws(ModelError) -> ConvolutionWeights {
+        let width = config.embeddingLength
+        return ConvolutionWeights(
+            inProj: try matrix(name + "shortconv.in_proj", rows: 3 * width, columns: width),
+            conv: try vector(name + "shortconv.conv.weight", count: config.convolutionLength * width),
+            outProj: try matrix(name + "shortconv.out_proj", rows: width, columns: width))
+    }
+
+    /// - Parameter suffix: "_shexp" for experts every token goes through.
+    private mutating func feedForward(
+        _ name: String, _ suffix: String, _ length: Int, _ width: Int
+    ) throws(ModelError) -> FeedForwardWeights {
+        let down = try matrix("\(name)ffn_down\(suffix)", rows: width, columns: length)
+        if has("\(name)ffn_gate\(suffix).weight") {
+            return FeedForwardWeights(
+                ffnGate: try matrix("\(name)ffn_gate\(suffix)", rows: length, columns: width),
+                ffnUp: try matrix("\(name)ffn_up\(suffix)", rows: length, columns: width), ffnDown: down)
+        }
+        let up = try matrix("\(name)ffn_up\(suffix)", rows: nil, columns: width)
+        // Phi 3 has gate and up in one.
+        if up.rows == 2 * length {
+            return FeedForwardWeights(ffnGate: up.part(0, length), ffnUp: up.part(length, length), ffnDown: down)
+        }
+        guard up.rows == length else {
             throw ModelError(
-                file, "tensor \(name) is \(shape) instead of \(columns) × \(rows.map(String.init) ?? "vocabulary")",
+                file, "tensor \(name)ffn_up\(suffix).weight has \(up.rows) rows instead of \(length)",
                 "Fetch the file again.")
         }
-        guard let format = WeightFormat(rawValue: tensor.type.rawValue) else {
-            let known = WeightFormat.allCases.map { "\($0)".uppercased() }.joined(separator: ", ")
-            throw ModelError(
-                file, "weight type \(tensor.type.name) of \(name) is not supported yet", "Use one of: \(known).")
-        }
-        let layout: RowLayout = tensor.isInterleaved ? .interleaved : .consecutive
-        return Matrix(
-            bytes: base, rows: tensor.dimensions[1], columns: columns, rowByteCount: tensor.rowByteCount,
-            format: format, layout: layout, kernels: table[format, layout])
+        return FeedForwardWeights(ffnGate: nil, ffnUp: up, ffnDown: down)
     }
 
-    func vector(_ name: String, count: Int) throws(ModelError) -> Vector {
-        guard let tensor = file.tensor(named: name), let base = tensor.bytes.baseAddress else {
-            throw ModelError(file, "tensor \(name) is missing", "Convert the model again.")
+    private mutating func experts(
+        _ name: String, _ config: ModelConfig
+    ) throws(ModelError) -> ExpertWeights? {
+        guard let experts = config.experts else { return nil }
+        let (width, length, count) = (config.embeddingLength, experts.feedForwardLength, experts.count)
+        guard count > 1, !has(name + "post_ffw_norm.weight") else {
+            throw ModelError(file, "experts with a norm behind them are not supported", "Choose another model.")
         }
-        guard tensor.dimensions.reduce(1, *) == count, tensor.type == .f32 else {
-            throw ModelError(
-                file, "tensor \(name) is not \(count) floats of type F32", "Convert the model again.")
-        }
-        // GGUF aligns tensors to at least four bytes only by convention; a misaligned float would be undefined.
-        guard UInt(bitPattern: base) % 4 == 0 else {
-            throw ModelError(file, "tensor \(name) is not aligned to 4 bytes", "Convert the model again.")
-        }
-        return Vector(floats: base.assumingMemoryBound(to: Float.self), count: count)
+        let router = try matrix(name + "ffn_gate_inp", rows: count, columns: width)
+        return ExpertWeights(
+            ffnGateInp: router,
+            expProbsB: try vectorIfAny(name + "exp_probs_b.bias", counts: [count]),
+            ffnGateExps: try matrix(name + "ffn_gate_exps", rows: length, columns: width, stacked: count),
+            ffnUpExps: try matrix(name + "ffn_up_exps", rows: length, columns: width, stacked: count),
+            ffnDownExps: try matrix(name + "ffn_down_exps", rows: width, columns: length, stacked: count),
+            shared: has(name + "ffn_up_shexp.weight")
+                ? try feedForward(name, "_shexp", length * max(1, experts.sharedCount), width) : nil)
     }
+}
 
-    /// A head is a piece of work: bands that reach over two heads could not be taken by one thread.
-    func refuseCutHeads(_ config: ModelConfig) throws(ModelError) {
-        guard config.headLength % tileRows != 0 else { return }
-        for tensor in file.tensors where tensor.isInterleaved && PackedModel.isHeads(tensor.name) {
-            throw ModelError(
-                file, "tensor \(tensor.name) interleaves rows of two heads", "Pack the model again: martlet model pack."
-            )
-        }
-    }
-
-    /// A tensor that the plan does not read would silently change the model's answers (a bias, a norm, an expert).
-    func refuseUnused(layerCount: Int) throws(ModelError) {
-        let shared: Set = ["token_embd.weight", "output_norm.weight", "output.weight", "rope_freqs.weight"]
-        let layer: Set = [
-            "attn_norm.weight", "attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight",
-            "ffn_norm.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight", "attn_rot_embd",
-        ]
-        for tensor in file.tensors where !shared.contains(tensor.name) {
-            let parts = tensor.name.split(separator: ".", maxSplits: 2)
-            if parts.count == 3, parts[0] == "blk", let index = Int(parts[1]), index < layerCount,
-                layer.contains(String(parts[2]))
-            {
-                continue
+extension LayerWeights {
+    /// Bytes a decoded token reads of this layer, by kind of step.
+    func bytes(_ config: ModelConfig) -> (project: Int, output: Int, gate: Int, down: Int) {
+        let (project, output): (Int, Int) =
+            switch mixer {
+            case .attention(let w): (w.attnQ.byteCount + w.attnK.byteCount + w.attnV.byteCount, w.attnOutput.byteCount)
+            case .latent(let w):
+                (
+                    (w.attnQA?.byteCount ?? 0) + w.attnQB.byteCount + w.attnKVA.byteCount + w.attnKB.byteCount
+                        + w.attnVB.byteCount, w.attnOutput.byteCount
+                )
+            case .convolution(let w): (w.inProj.byteCount, w.outProj.byteCount)
             }
-            throw ModelError(file, "tensor \(tensor.name) is not part of this architecture", "Choose another model.")
+        var gate = (feedForward?.ffnGate?.byteCount ?? 0) + (feedForward?.ffnUp.byteCount ?? 0)
+        var down = feedForward?.ffnDown.byteCount ?? 0
+        if let experts, let shape = config.experts {
+            let shared = experts.shared
+            gate += (experts.ffnGateExps.byteCount + experts.ffnUpExps.byteCount) / shape.count * shape.usedCount
+            gate += experts.ffnGateInp.byteCount + (shared?.ffnGate?.byteCount ?? 0) + (shared?.ffnUp.byteCount ?? 0)
+            down += experts.ffnDownExps.byteCount / shape.count * shape.usedCount + (shared?.ffnDown.byteCount ?? 0)
         }
+        return (project, output, gate, down)
+    }
+
+    fileprivate func bytesPerToken(_ config: ModelConfig) -> Int {
+        let bytes = bytes(config)
+        return bytes.project + bytes.output + bytes.gate + bytes.down
     }
 }

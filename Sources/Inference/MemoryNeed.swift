@@ -20,17 +20,17 @@ public struct MemoryNeed: Sendable, Equatable {
 extension Model {
     /// What running this model with `context` tokens takes on this machine.
     public func memoryNeed(context: Int, batch: Int = 256, threads: Int = 4, tree: FileTree = .machine) -> MemoryNeed {
-        let padded = (config.headLength + 7) / 8 * 8
-        let cells = (context + 7) / 8 * 8
-        let perToken = 2 * config.embeddingLength + 2 * config.headCount * config.headLength + config.feedForwardLength
+        let attention = config.headCount * (config.headLength + config.valueLength)
+        let perToken = 2 * config.embeddingLength + attention + config.feedForwardLength
         let widest = max(config.embeddingLength, config.feedForwardLength)
         let perThread = 8 * widest * 5 + batch * 8 * 12
+        let experts = config.experts.map { ExpertState.byteCount($0, config, batch: batch) } ?? 0
         let available = tree.lines("/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
             .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
         return MemoryNeed(
             context: context, file: file.mapped.bytes.count,
-            cache: 4 * config.blockCount * config.headCountKV * cells * padded,
-            scratch: batch * (4 * perToken + 2 * widest) + threads * perThread + 4 * vocabularyCount,
+            cache: KVCache.byteCount(config, context: context),
+            scratch: batch * (4 * perToken + 2 * widest) + threads * perThread + 4 * vocabularyCount + experts,
             available: available.map { $0 * 1024 })
     }
 

@@ -3,30 +3,54 @@ import GGUF
 /// A model's shape: everything the forward pass needs to know but the weights. Names follow GGUF's keys.
 public struct ModelConfig: Sendable, Equatable {
     public let architecture: String
+    public let plan: LayerPlan
     /// Layers.
     public let blockCount: Int
     /// Width of the residual stream.
     public let embeddingLength: Int
-    /// Width inside the feed-forward block.
+    /// Width inside the feed-forward block; 0 where every layer has experts and no such block.
     public let feedForwardLength: Int
     /// Query heads.
     public let headCount: Int
     /// Key and value heads; `headCount` is a multiple of it (grouped-query attention).
     public let headCountKV: Int
-    /// Elements of one head.
+    /// Elements of one query and key head.
     public let headLength: Int
-    /// The first elements of a head that are rotated; an even number.
-    public let ropeDimensionCount: Int
-    public let ropeFrequencyBase: Float
-    /// Linear scaling: positions are divided by this.
-    public let ropeScale: Float
-    public let rmsEpsilon: Float
+    /// Elements of one value head.
+    public let valueLength: Int
     /// Positions the model was trained for.
     public let contextLength: Int
-    public let plan: LayerPlan
+    /// Added to a variance.
+    public let normEpsilon: Float
+    /// Scores are multiplied by it.
+    public let attentionScale: Float
+    /// Scores are bent to stay below it; 0: not.
+    public let attentionSoftCap: Float
+    /// Logits are bent to stay below it; 0: not.
+    public let finalSoftCap: Float
+    public let embeddingScale: Float
+    /// What a block yields is multiplied by it.
+    public let residualScale: Float
+    /// Logits are divided by it.
+    public let logitScale: Float
+    public let rope: RopeConfig
+    /// Experts; nil for a dense model.
+    public let experts: ExpertConfig?
+    /// Keys and values through a narrow latent (DeepSeek); nil for ordinary attention.
+    public let latent: LatentConfig?
+    /// Taps of the convolution of layers without attention; 0 where every layer has attention.
+    public let convolutionLength: Int
+    /// How an encoder's states become one embedding.
+    public let pooling: Pooling
+    /// What a layer has of its own.
+    public let layers: [LayerConfig]
 
     /// Query heads that share one key and value head.
     public var groupSize: Int { headCount / headCountKV }
+    /// The first elements of a head that are rotated; an even number.
+    public var ropeDimensionCount: Int { rope.dimensionCount }
+    /// Elements of all heads' values side by side.
+    public var valueWidth: Int { headCount * valueLength }
 
     /// Reads and checks the shape. Throws `ModelError` naming the key that is missing or out of bounds.
     public init(_ file: GGUFFile) throws(ModelError) {
@@ -40,96 +64,90 @@ public struct ModelConfig: Sendable, Equatable {
         }
         self.architecture = architecture
         self.plan = plan
-        func integer(_ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil) throws(ModelError) -> Int
-        {
-            guard let value = file.integer("\(architecture).\(key)") ?? fallback else {
-                throw ModelError(file, "\(architecture).\(key) is missing", "Convert the model again.")
-            }
-            guard range.contains(value) else {
-                throw ModelError(
-                    file, "\(architecture).\(key) is \(value), outside \(range.lowerBound)…\(range.upperBound)",
-                    "The file is damaged; fetch it again.")
-            }
-            return value
-        }
-        func number(_ key: String, default fallback: Double) throws(ModelError) -> Float {
-            let value = Float(file.float("\(architecture).\(key)") ?? fallback)
-            guard value.isFinite, value > 0 else {
-                throw ModelError(file, "\(architecture).\(key) is not a positive number", "Fetch the file again.")
-            }
-            return value
-        }
+        let keys = MetadataReader(file: file, architecture: architecture)
         // Caps far above any model a board can hold, so that a damaged file cannot make us allocate the machine.
-        blockCount = try integer("block_count", in: 1...1024)
-        embeddingLength = try integer("embedding_length", in: 1...65536)
-        feedForwardLength = try integer("feed_forward_length", in: 1...1_048_576)
-        headCount = try integer("attention.head_count", in: 1...1024)
-        headCountKV = try integer("attention.head_count_kv", in: 1...1024, default: headCount)
-        contextLength = try integer("context_length", in: 1...16_777_216)
+        blockCount = try keys.integer("block_count", in: 1...1024)
+        embeddingLength = try keys.integer("embedding_length", in: 1...65536)
+        headCount = try keys.integer("attention.head_count", in: 1...1024)
+        contextLength = try keys.integer("context_length", in: 1...16_777_216)
+        experts = try ExpertConfig(keys, plan)
+        feedForwardLength = try keys.integer(
+            "feed_forward_length", in: 0...1_048_576, default: experts == nil ? nil : 0)
+        latent = try LatentConfig(keys)
+        convolutionLength = try keys.integer("shortconv.l_cache", in: 0...16, default: 0)
+
+        let heads = try keys.integers(
+            "attention.head_count_kv", in: 0...1024, layers: blockCount, default: headCount)
+        headCountKV = latent == nil ? max(1, heads.max() ?? 1) : 1
         let derived = embeddingLength / headCount
-        headLength = try integer("attention.key_length", in: 2...1024, default: derived)
-        ropeDimensionCount = try integer("rope.dimension_count", in: 2...1024, default: headLength)
-        ropeFrequencyBase = try number("rope.freq_base", default: 10000)
-        ropeScale =
-            file.string("\(architecture).rope.scaling.type") == "linear"
-            ? try number("rope.scaling.factor", default: 1) : 1
-        rmsEpsilon = try number("attention.layer_norm_rms_epsilon", default: 1e-5)
-        try Self.check(self, file)
+        let length = try keys.integer("attention.key_length", in: 2...1024, default: derived)
+        headLength = latent.map { $0.rank + $0.ropeLength } ?? length
+        let values = try keys.integer("attention.value_length", in: 2...1024, default: length)
+        valueLength = latent?.rank ?? values
+
+        normEpsilon =
+            plan.norm == .rms
+            ? try keys.number("attention.layer_norm_rms_epsilon", default: 1e-5)
+            : try keys.number("attention.layer_norm_epsilon", default: 1e-5)
+        attentionSoftCap = try keys.number("attn_logit_softcapping", default: plan.defaultSoftCaps.attention)
+        finalSoftCap = try keys.number("final_logit_softcapping", default: plan.defaultSoftCaps.final)
+        embeddingScale = try keys.number(
+            "embedding_scale", default: plan.scalesEmbeddings ? Float(embeddingLength).squareRoot() : 1)
+        residualScale = try keys.number("residual_scale", default: 1)
+        logitScale = try keys.number("logit_scale", default: 1)
+        rope = try RopeConfig(keys, plan, headLength: latent?.ropeLength ?? length, contextLength: contextLength)
+        let scaled = blockCount == plan.blocksScaledByWidth ? derived : latent?.keyLength ?? length
+        attentionScale = try keys.number(
+            "attention.scale", default: rope.scoreFactor / Float(scaled).squareRoot())
+        pooling = try Pooling(keys)
+        layers = try Self.layers(keys, plan, heads: heads, dense: experts?.denseBlockCount ?? 0)
+        try check(file, heads)
     }
 
-    private static func check(_ config: ModelConfig, _ file: GGUFFile) throws(ModelError) {
-        let architecture = config.architecture
-        guard config.headCount % config.headCountKV == 0 else {
+    private func check(_ file: GGUFFile, _ heads: [Int]) throws(ModelError) {
+        guard headCount % headCountKV == 0 else {
             throw ModelError(
-                file, "\(config.headCount) heads cannot share \(config.headCountKV) key heads", "Fetch the file again.")
+                file, "\(headCount) heads cannot share \(headCountKV) key heads", "Fetch the file again.")
         }
-        guard config.headLength % 2 == 0, config.ropeDimensionCount % 2 == 0,
-            config.ropeDimensionCount <= config.headLength
-        else {
+        let rotated = latent?.ropeLength ?? headLength
+        guard headLength % 2 == 0, rope.dimensionCount % 2 == 0, rope.dimensionCount <= rotated else {
             throw ModelError(
-                file, "\(config.ropeDimensionCount) rotated elements do not fit a head of \(config.headLength)",
+                file, "\(rope.dimensionCount) rotated elements do not fit a head of \(rotated)",
                 "Fetch the file again.")
         }
-        let values = file.integer("\(architecture).attention.value_length") ?? config.headLength
-        guard values == config.headLength else {
+        guard heads.allSatisfy({ $0 == headCountKV || $0 == 0 && convolutionLength > 1 }) || latent != nil else {
             throw ModelError(
-                file, "value heads of \(values) beside key heads of \(config.headLength) are not supported",
-                "Choose another model.")
-        }
-        if let scaling = file.string("\(architecture).rope.scaling.type"), !["none", "linear"].contains(scaling) {
-            throw ModelError(file, "rope scaling '\(scaling)' is not supported yet", "Choose another model.")
-        }
-        if let experts = file.integer("\(architecture).expert_count"), experts > 0 {
-            throw ModelError(file, "mixture of experts is not supported yet", "Choose a dense model.")
+                file, "layers with different numbers of key heads are not supported", "Choose another model.")
         }
     }
 }
 
-/// What differs between architectures, as data: one forward pass reads it.
-public struct LayerPlan: Sendable, Equatable {
-    /// Which elements of a head are rotated together.
-    public enum RopeStyle: Sendable {
-        /// Neighbours (2i, 2i + 1): what llama's converter permutes its weights for.
-        case neighbours
-        /// Halves (i, i + n/2).
-        case halves
-    }
-
-    public var ropeStyle: RopeStyle
-
-    /// The architectures that load, by `general.architecture`.
-    public static let known: [String: LayerPlan] = [
-        "llama": LayerPlan(ropeStyle: .neighbours)
-    ]
+/// What a layer has of its own.
+public struct LayerConfig: Sendable, Equatable {
+    /// A short convolution stands in the place of attention.
+    public var isConvolution: Bool
+    /// Positions a token sees, itself included; 0: all before it.
+    public var window: Int
+    /// Which of `RopeConfig.bases` it rotates by; −1: it does not.
+    public var rotation: Int
+    /// It has experts.
+    public var hasExperts: Bool
 }
 
-/// Why a file cannot be run as a model: one sentence, then what to do.
-public struct ModelError: Error, CustomStringConvertible, Sendable {
-    public let description: String
-
-    init(_ file: GGUFFile, _ why: String, _ todo: String) {
-        description = "cannot run \(file.mapped.path): \(why). \(todo)"
+extension ModelConfig {
+    private static func layers(
+        _ keys: MetadataReader, _ plan: LayerPlan, heads: [Int], dense: Int
+    ) throws(ModelError) -> [LayerConfig] {
+        let window = try keys.integer("attention.sliding_window", in: 0...16_777_216, default: plan.defaultWindow)
+        let bases = try RopeConfig.bases(keys, plan).count
+        func isLast(_ index: Int, of period: Int) -> Bool { period > 0 && (index + 1) % period == 0 }
+        return heads.indices.map { index in
+            let seesAll = plan.windowPeriod > 1 && isLast(index, of: plan.windowPeriod)
+            let isRotated = plan.ropeStyle != .none && !isLast(index, of: plan.ropelessPeriod)
+            return LayerConfig(
+                isConvolution: heads[index] == 0, window: seesAll ? 0 : window,
+                rotation: !isRotated ? -1 : seesAll || plan.windowPeriod == 1 ? 0 : bases - 1,
+                hasExperts: index >= dense && keys.file.tensor(named: "blk.\(index).ffn_gate_inp.weight") != nil)
+        }
     }
-
-    init(_ description: String) { self.description = description }
 }

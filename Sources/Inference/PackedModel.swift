@@ -98,14 +98,25 @@ public struct PackedModel {
         return digest.finish()
     }
 
-    /// Whether a tensor's rows are heads of attention, which are shared out to threads one by one.
-    static func isHeads(_ name: String) -> Bool {
-        ["attn_q.weight", "attn_k.weight", "attn_v.weight"].contains { name.hasSuffix(".\($0)") }
+    /// Whether bands of a tensor would reach over two of its pieces, which are computed apart: heads of attention, which
+    /// are shared out to threads one by one, and the parts of fused matrices.
+    static func isCut(_ tensor: GGUFTensor, _ config: ModelConfig) -> Bool {
+        let pieces: [Int]
+        switch tensor.name.split(separator: ".").dropLast().last {
+        case "attn_q", "attn_q_b": pieces = [config.latent?.keyLength ?? config.headLength]
+        case "attn_k": pieces = [config.headLength]
+        case "attn_v": pieces = [config.valueLength]
+        case "attn_qkv": pieces = [config.headLength, config.valueLength]
+        case "ffn_up": pieces = [config.feedForwardLength]
+        case "in_proj": pieces = [config.embeddingLength]
+        default: pieces = []
+        }
+        return pieces.contains { $0 % tileRows != 0 }
     }
 
     private static func format(of tensor: GGUFTensor, _ config: ModelConfig) -> WeightFormat? {
         guard tensor.dimensions.count == 2, !tensor.isInterleaved, tensor.rows % tileRows == 0,
-            tensor.type.bytesPerInterleavedBlock != nil, !isHeads(tensor.name) || config.headLength % tileRows == 0
+            tensor.type.bytesPerInterleavedBlock != nil, !isCut(tensor, config)
         else { return nil }
         return WeightFormat(rawValue: tensor.type.rawValue)
     }

@@ -21,21 +21,28 @@ final class RunState {
     let x: UnsafeMutablePointer<Float>
     /// Normalised residual stream (batch, embedding).
     let normed: UnsafeMutablePointer<Float>
-    /// Rotated queries (batch, headCount · headLength).
+    /// Rotated queries (batch, headCount · headLength); a convolution's gates (batch, embedding).
     let query: UnsafeMutablePointer<Float>
-    /// What attention yields (batch, headCount · headLength).
+    /// What mixes tokens yields (batch, headCount · valueLength or embedding).
     let attention: UnsafeMutablePointer<Float>
-    /// silu(gate) · up (batch, feedForward).
+    /// act(gate) · up (batch, feedForward).
     let hidden: UnsafeMutablePointer<Float>
+    /// Of models with a latent or experts only.
+    let latent: LatentState?
+    let experts: ExpertState?
     /// Quantised form of whatever is multiplied next (batch, widest row).
     let q: UnsafeMutablePointer<Int8>
     let ds: UnsafeMutablePointer<Float>
     /// The longest row of any matrix, rounded up to 32.
     let widest: Int
-    /// Rotation of each token: (batch, ropeDimensionCount / 2) pairs of cosine and sine.
+    /// Rotation of each token: (bases, batch, ropeDimensionCount / 2) pairs of cosine and sine.
     let rotation: UnsafeMutablePointer<SIMD2<Float>>
     /// Where each token's key and value are kept (batch).
     let cells: UnsafeMutablePointer<Int32>
+    /// The position of each token (batch).
+    let positions: UnsafeMutablePointer<Int32>
+    /// The token of the pass each one follows, or −1 for the last cell in use (batch).
+    let parents: UnsafeMutablePointer<Int32>
     /// The tokens whose logits are asked for, in order (batch).
     let outputs: UnsafeMutablePointer<Int32>
     /// The pieces of attention; each has a token at least (batch).
@@ -49,29 +56,38 @@ final class RunState {
     /// Changed between passes only.
     var times = StepTimes()
 
-    /// Steps of one layer that share out work: four inputs and five products.
-    static let stepsPerLayer = 9
+    /// Steps of one layer that share out work: at most 8 up to the attention's end, 9 of experts, and their norms.
+    static let stepsPerLayer = 19
     /// UInt32s between two counters: 64 bytes.
     static let counterStride = 16
 
     init(_ model: Model, context: Int, batch: Int, threads threadCount: Int) {
         let config = model.config
-        let attentionWidth = config.headCount * config.headLength
+        let width = config.embeddingLength
+        let queryWidth = max(config.headCount * config.headLength, config.convolutionLength > 0 ? width : 0)
+        let valueWidth = max(config.valueWidth, config.convolutionLength > 0 ? width : 0)
         self.batch = batch
-        widest = (max(config.embeddingLength, attentionWidth, config.feedForwardLength) + 31) / 32 * 32
-        x = .allocate(capacity: batch * config.embeddingLength)
-        normed = .allocate(capacity: batch * config.embeddingLength)
-        query = .allocate(capacity: batch * attentionWidth)
-        attention = .allocate(capacity: batch * attentionWidth)
-        hidden = .allocate(capacity: batch * config.feedForwardLength)
+        let narrow = config.latent.map { max($0.queryRank, $0.valueLength * config.headCount, $0.keyLength) } ?? 0
+        let expertWidth = config.experts.map { $0.feedForwardLength * max(1, $0.sharedCount) } ?? 0
+        let hiddenWidth = max(config.feedForwardLength, expertWidth)
+        widest = (max(width, valueWidth, hiddenWidth, narrow) + 31) / 32 * 32
+        x = .allocate(capacity: batch * width)
+        normed = .allocate(capacity: batch * width)
+        query = .allocate(capacity: batch * queryWidth)
+        attention = .allocate(capacity: batch * valueWidth)
+        hidden = .allocate(capacity: batch * hiddenWidth)
+        latent = config.latent.map { LatentState($0, config, batch: batch) }
+        experts = config.experts.map { ExpertState($0, config, batch: batch) }
         let panels = (batch + panelTokens - 1) / panelTokens
         q = .allocate(capacity: panels * panelTokens * widest)
         ds = .allocate(capacity: panels * panelScales * widest / 32)
         // The last panel of a batch is multiplied whole: its unused columns must be numbers, whatever they are.
         q.initialize(repeating: 0, count: panels * panelTokens * widest)
         ds.initialize(repeating: 0, count: panels * panelScales * widest / 32)
-        rotation = .allocate(capacity: batch * config.ropeDimensionCount / 2)
+        rotation = .allocate(capacity: config.rope.bases.count * batch * config.ropeDimensionCount / 2)
         cells = .allocate(capacity: batch)
+        positions = .allocate(capacity: batch)
+        parents = .allocate(capacity: batch)
         outputs = .allocate(capacity: batch)
         blocks = .allocate(capacity: batch)
         counterCount = (config.blockCount * Self.stepsPerLayer + 1) * Self.counterStride
@@ -87,8 +103,9 @@ final class RunState {
         for buffer in [x, normed, query, attention, hidden, ds, logits] { buffer.deallocate() }
         q.deallocate()
         rotation.deallocate()
-        cells.deallocate()
-        outputs.deallocate()
+        for buffer in [cells, positions, parents, outputs] { buffer.deallocate() }
+        latent?.deallocate()
+        experts?.deallocate()
         blocks.deallocate()
         counters.deallocate()
         for scratch in threads { scratch.deallocate() }
@@ -105,10 +122,12 @@ struct ThreadScratch {
     /// Products of a tile (batch, tileRows), twice: gate and up are computed together.
     let products: UnsafeMutablePointer<Float>
     let otherProducts: UnsafeMutablePointer<Float>
-    /// One head of every token before rotation (batch, headLength).
+    /// One head of every token before rotation (batch, head or value length).
     let head: UnsafeMutablePointer<Float>
     /// A decode step's own normalised and quantised input, so that it needs no barrier.
     let single: Activations
+    /// Another quantised vector, for one made while `single` is read.
+    let vector: Activations
     /// Queries of an attention block (rows, padded head), their scores (rows, cells) and sums (rows, padded head).
     let attentionQuery: UnsafeMutablePointer<Float>
     let scores: UnsafeMutablePointer<Float>
@@ -123,7 +142,7 @@ struct ThreadScratch {
     static func attentionTokens(_ config: ModelConfig) -> Int { max(1, attentionRows / config.groupSize) }
 
     init(_ config: ModelConfig, widest: Int, context: Int, batch: Int) {
-        let paddedHead = (config.headLength + 7) / 8 * 8
+        let paddedHead = KVCache.padded(max(config.headLength, config.valueLength))
         let rows = Self.attentionTokens(config) * config.groupSize
         // Aligned to a vector, so that a tile's loads do not straddle cache lines.
         tile = .allocate(byteCount: tileRows * widest * 4, alignment: 64)
@@ -131,10 +150,13 @@ struct ThreadScratch {
         let padded = (batch + panelTokens - 1) / panelTokens * panelTokens
         products = .allocate(capacity: padded * tileRows)
         otherProducts = .allocate(capacity: padded * tileRows)
-        head = .allocate(capacity: batch * config.headLength)
+        head = .allocate(
+            capacity: batch * max(config.headLength, config.valueLength, config.latent?.keyLength ?? 0))
         single = Activations(
             x: .allocate(capacity: widest), xStride: widest, q: .allocate(capacity: widest),
             ds: .allocate(capacity: widest / 16))
+        vector = Activations(
+            x: single.x, xStride: widest, q: .allocate(capacity: widest), ds: .allocate(capacity: widest / 16))
         attentionQuery = .allocate(capacity: rows * paddedHead)
         attentionQuery.initialize(repeating: 0, count: rows * paddedHead)
         scores = .allocate(capacity: rows * ((context + 7) / 8 * 8))
@@ -144,9 +166,9 @@ struct ThreadScratch {
 
     func deallocate() {
         tile.deallocate()
-        for buffer in [meta, products, otherProducts, head, single.x, single.ds] { buffer.deallocate() }
+        for buffer in [meta, products, otherProducts, head, single.x, single.ds, vector.ds] { buffer.deallocate() }
         for buffer in [attentionQuery, scores, attentionOut] { buffer.deallocate() }
-        single.q.deallocate()
+        for buffer in [single.q, vector.q] { buffer.deallocate() }
         gathered.deallocate()
     }
 }

@@ -24,6 +24,10 @@ extension Session {
     /// - Parameter asked: for each tree the nodes that `treeLogits` will be asked for; nil: any.
     public func evaluateTrees(_ trees: [[TreeNode]], asking asked: [[Int]]? = nil) throws(InferenceError) {
         let tokens = trees.flatMap { $0.map(\.token) }
+        guard model.config.plan.isCausal else {
+            throw InferenceError(
+                "\(model.config.architecture) is an encoder, which predicts no tokens. Choose another model.")
+        }
         try check(tokens)
         guard tokens.count <= state.batch else {
             throw InferenceError(
@@ -47,8 +51,14 @@ extension Session {
             own = Self.wholeBlocks(own + tree.count)
         }
         let outputs = ask(nodes: asked, of: trees.map(\.count))
+        var first = 0
+        for tree in trees {
+            for (t, node) in tree.enumerated() {
+                setPosition(first + t, positions[first + t], parent: node.parent.map { first + $0 } ?? -1)
+            }
+            first += tree.count
+        }
         embed(tokens[...])
-        for (t, position) in positions.enumerated() { setRotation(t, position: position) }
         visible.withUnsafeBufferPointer {
             run(
                 Batch(tokens: tokens.count, prefix: count, blocks: blocks, outputs: outputs, visible: $0.baseAddress))

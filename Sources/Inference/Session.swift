@@ -26,8 +26,8 @@ public final class Session {
     let state: RunState
     /// What `runLayers` works on; written before the threads start, only read while they run.
     private(set) var pending = Batch()
-    /// Rotation frequency of each pair of elements.
-    private let frequencies: [Float]
+    /// Rotation frequency of each pair of elements, for each base.
+    private let frequencies: [[Float]]
     /// Which token of the last pass `logits()` belongs to.
     private var lastToken = 0
     /// Which nodes of its tree each token of the last trees sees; and which token each tree begins with.
@@ -39,6 +39,8 @@ public final class Session {
 
     /// The context nobody needs more of; a cap so that sizes stay far from overflow.
     public static let largestContext = 1 << 20
+    /// Tokens an encoder reads at most.
+    public static let largestEncoderContext = 8192
 
     /// Allocates what `context` tokens need at most; cache pages are taken only when they are used.
     ///
@@ -60,17 +62,20 @@ public final class Session {
         self.model = model
         self.context = context
         cache = try KVCache(model.config, context: context)
-        state = RunState(model, context: context, batch: max(1, min(batch, context, 1024)), threads: members)
+        // An encoder's tokens see each other, so they are computed in one pass.
+        let most = model.config.plan.isCausal ? min(batch, 1024) : Self.largestEncoderContext
+        guard model.config.plan.isCausal || context <= most else {
+            throw InferenceError("an encoder's context of \(context) is larger than \(most). Choose a smaller context.")
+        }
+        state = RunState(model, context: context, batch: max(1, min(most, context)), threads: members)
         pool = WorkerPool(count: members, cpus: topology.cpus(for: members), bindsCaller: ownsThread)
         batchLimit = state.batch
         contextLimit = context
         let config = model.config
-        let half = config.ropeDimensionCount / 2
-        let factors = model.weights.ropeFreqs
-        frequencies = (0..<half).map { i in
-            let exponent = -2 * Float(i) / Float(config.ropeDimensionCount)
-            return powf(config.ropeFrequencyBase, exponent) / (factors?.floats[i] ?? 1) / config.ropeScale
-        }
+        let weights = model.weights
+        let isLong = context > config.rope.originalContextLength
+        let factors = (isLong ? weights.ropeFactorsLong : weights.ropeFactorsShort) ?? weights.ropeFreqs
+        frequencies = config.rope.bases.indices.map { config.rope.frequencies($0, factors: factors) }
     }
 
     /// Threads that compute: 1 to what the session was made with. Set it between two calls.
@@ -111,15 +116,16 @@ public final class Session {
     public func evaluate(
         _ tokens: [Int32], eachToken: ((Int, UnsafeBufferPointer<Float>) -> Void)?
     ) throws(InferenceError) {
+        guard model.config.plan.isCausal else {
+            throw InferenceError(
+                "\(model.config.architecture) is an encoder, which predicts no tokens. Use it with `martlet embed`.")
+        }
         try check(tokens)
         var done = 0
         while done < tokens.count {
             let some = min(batchLimit, tokens.count - done)
-            embed(tokens[done..<done + some])
-            for t in 0..<some { setRotation(t, position: count + t) }
             let asked = eachToken == nil ? max(0, some - 2)..<some : 0..<some
-            run(Batch(tokens: some, prefix: count, blocks: layOutChain(some), outputs: ask(asked)))
-            count += some
+            compute(tokens[done..<done + some], asking: asked)
             if let eachToken {
                 for t in 0..<some {
                     lastToken = t
@@ -130,15 +136,28 @@ public final class Session {
         }
     }
 
+    /// Computes a batch behind the cells in use, keeps all its states at hand.
+    func advance(_ tokens: [Int32]) throws(InferenceError) {
+        try check(tokens)
+        compute(tokens[...], asking: 0..<tokens.count)
+    }
+
+    private func compute(_ tokens: ArraySlice<Int32>, asking asked: Range<Int>) {
+        for t in 0..<tokens.count { setPosition(t, count + t, parent: t - 1) }
+        embed(tokens)
+        run(Batch(tokens: tokens.count, prefix: count, blocks: layOutChain(tokens.count), outputs: ask(asked)))
+        count += tokens.count
+    }
+
     /// Copies the cells in use out.
     public func snapshot() -> PrefixState {
-        PrefixState(count: count, cells: cache.copy(count, layers: model.config.blockCount))
+        PrefixState(count: count, cells: cache.copy(count))
     }
 
     /// Replaces the cells in use by a snapshot of this session's model.
     public func restore(_ prefix: PrefixState) {
         guard prefix.count <= context else { return }
-        cache.restore(prefix.cells, prefix.count, layers: model.config.blockCount)
+        cache.restore(prefix.cells, prefix.count)
         count = prefix.count
     }
 
@@ -181,9 +200,9 @@ public final class Session {
         let counter = WorkCounter(state.counters)
         while let piece = counter.next(below: (output.rows + band - 1) / band) {
             let first = piece * band
-            multiply(
-                output, first, min(band, output.rows - first), input, 1, state.threads[thread],
-                to: state.logits + first, 0)
+            let rows = min(band, output.rows - first)
+            multiply(output, first, rows, input, 1, state.threads[thread], to: state.logits + first, 0)
+            finishLogits(state.logits + first, rows)
         }
         clock.lap(.head)
     }
@@ -195,8 +214,16 @@ public final class Session {
             guard row >= 0, row < output.rows else { return -.infinity }
             var result: Float = 0
             multiply(output, Int(row), 1, input, 1, state.threads[0], to: &result, 0)
+            finishLogits(&result, 1)
             return result
         }
+    }
+
+    /// Scales and bends logits where the model wants it so.
+    private func finishLogits(_ logits: UnsafeMutablePointer<Float>, _ count: Int) {
+        let (scale, cap) = (model.config.logitScale, model.config.finalSoftCap)
+        if scale != 1 { for i in 0..<count { logits[i] /= scale } }
+        if cap > 0 { model.table.softCap(logits, count, cap) }
     }
 
     /// The final norm of one token of the last pass, quantised if the head wants it so; nil when it was not asked for.
@@ -206,15 +233,23 @@ public final class Session {
         }
         let config = model.config
         let input = state.threads[0].single
-        let from = state.x + row * config.embeddingLength
         state.times.clock(0).lap(.rest)
-        model.table.rmsNorm(
-            from, model.weights.outputNorm.floats, input.x, config.embeddingLength, config.rmsEpsilon)
+        outputState(row, to: input.x)
         if model.weights.output.format.usesQuantizedActivations {
             model.table.quantize(input.x, config.embeddingLength, input.q, input.ds)
         }
         state.times.clock(0).lap(.prepare)
         return input
+    }
+
+    /// The state of one of the asked tokens behind the last layer, normalised (embedding).
+    func outputState(_ row: Int, to y: UnsafeMutablePointer<Float>) {
+        let from = state.x + row * model.config.embeddingLength
+        guard let norm = model.weights.outputNorm else {
+            y.update(from: from, count: model.config.embeddingLength)
+            return
+        }
+        normalize(from, norm, y)
     }
 
     // MARK: A pass
@@ -248,19 +283,43 @@ public final class Session {
         return count
     }
 
+    /// The embeddings of the tokens of a pass, whose positions are set.
     func embed(_ tokens: ArraySlice<Int32>) {
-        let table = model.weights.tokenEmbd
+        let weights = model.weights
+        let width = model.config.embeddingLength
+        let scale = model.config.embeddingScale
         for (t, token) in tokens.enumerated() {
-            table.format.dequantize(table.layout)(
-                table.bytes, table.rowByteCount, Int(token), table.columns, state.x + t * table.columns)
+            let x = state.x + t * width
+            weights.tokenEmbd.row(Int(token), to: x)
+            if scale != 1 { for j in 0..<width { x[j] *= scale } }
+            if let positions = weights.positionEmbd { add(positions, Int(state.positions[t]), to: x) }
+            if let types = weights.tokenTypes { add(types, 0, to: x) }
+            if let norm = weights.tokenEmbdNorm { normalize(x, norm, x) }
         }
     }
 
-    func setRotation(_ t: Int, position: Int) {
-        let to = state.rotation + t * frequencies.count
-        for (i, frequency) in frequencies.enumerated() {
-            let angle = Float(position) * frequency
-            to[i] = SIMD2(cosf(angle), sinf(angle))
+    private func add(_ table: Matrix, _ row: Int, to x: UnsafeMutablePointer<Float>) {
+        let width = table.columns
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { buffer in
+            guard let base = buffer.baseAddress else { return }
+            table.row(row, to: base)
+            for j in 0..<width { x[j] += base[j] }
+        }
+    }
+
+    /// Where token `t` stands, and which token of the pass it follows (−1: the last cell in use).
+    func setPosition(_ t: Int, _ position: Int, parent: Int) {
+        state.positions[t] = Int32(truncatingIfNeeded: position)
+        state.parents[t] = Int32(truncatingIfNeeded: parent)
+        guard model.config.plan.ropeStyle != .none else { return }
+        let magnitude = model.config.rope.magnitude
+        var to = state.rotation + t * (model.config.ropeDimensionCount / 2)
+        for frequencies in frequencies {
+            for (i, frequency) in frequencies.enumerated() {
+                let angle = Float(position) * frequency
+                to[i] = SIMD2(cosf(angle) * magnitude, sinf(angle) * magnitude)
+            }
+            to += state.batch * frequencies.count
         }
     }
 

@@ -115,11 +115,11 @@ extension Session {
         let weights = model.weights
         var bytes = [Int](repeating: 0, count: kinds.count)
         for layer in weights.layers {
-            bytes[StepProfile.Kind.project.rawValue] +=
-                layer.attnQ.byteCount + layer.attnK.byteCount + layer.attnV.byteCount
-            bytes[StepProfile.Kind.attnOutput.rawValue] += layer.attnOutput.byteCount
-            bytes[StepProfile.Kind.gate.rawValue] += layer.ffnGate.byteCount + layer.ffnUp.byteCount
-            bytes[StepProfile.Kind.ffnDown.rawValue] += layer.ffnDown.byteCount
+            let read = layer.bytes(model.config)
+            bytes[StepProfile.Kind.project.rawValue] += read.project
+            bytes[StepProfile.Kind.attnOutput.rawValue] += read.output
+            bytes[StepProfile.Kind.gate.rawValue] += read.gate
+            bytes[StepProfile.Kind.ffnDown.rawValue] += read.down
         }
         bytes = bytes.map { $0 * state.times.passes }
         bytes[StepProfile.Kind.head.rawValue] = weights.output.byteCount * state.times.headPasses

@@ -2,11 +2,12 @@ import KernelsGeneric
 
 extension KernelTable {
     static var generic: KernelTable {
-        KernelTable(
-            tier: .generic, quantize: genericQuantize, quantizePanel: genericQuantizePanel, rmsNorm: genericRMSNorm,
-            swiGLU: genericSwiGLU, softmax: genericSoftmax, attentionScores: genericAttentionScores,
-            attentionValues: genericAttentionValues, toHalf: genericToHalf
-        ) { format in
+        let floats = FloatKernels(
+            quantize: genericQuantize, quantizePanel: genericQuantizePanel, rmsNorm: genericRMSNorm,
+            layerNorm: genericLayerNorm, swiGLU: genericSwiGLU, geGLU: genericGeGLU, gelu: genericGelu,
+            geluErf: genericGeluErf, softCap: genericSoftCap, softmax: genericSoftmax,
+            attentionScores: genericAttentionScores, attentionValues: genericAttentionValues, toHalf: genericToHalf)
+        return KernelTable(tier: .generic, floats: floats) { format in
             switch format {
             case .f32: ProductKernels(gemv: genericGemvF32, unpack: genericUnpackF32, gemm: genericGemmFloat)
             case .f16: ProductKernels(gemv: genericGemvF16, unpack: genericUnpackF16, gemm: genericGemmFloat)

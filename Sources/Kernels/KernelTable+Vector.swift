@@ -6,11 +6,12 @@ extension KernelTable {
         _ tier: KernelTier, products: @escaping @Sendable (WeightFormat) -> ProductKernels,
         interleaved: @escaping @Sendable (WeightFormat) -> InterleavedKernels?
     ) -> KernelTable {
-        KernelTable(
-            tier: tier, quantize: vectorQuantize, quantizePanel: vectorQuantizePanel, rmsNorm: vectorRMSNorm,
-            swiGLU: vectorSwiGLU, softmax: vectorSoftmax, attentionScores: vectorAttentionScores,
-            attentionValues: vectorAttentionValues, toHalf: vectorToHalf, products: products,
-            interleaved: interleaved)
+        let floats = FloatKernels(
+            quantize: vectorQuantize, quantizePanel: vectorQuantizePanel, rmsNorm: vectorRMSNorm,
+            layerNorm: vectorLayerNorm, swiGLU: vectorSwiGLU, geGLU: vectorGeGLU, gelu: vectorGelu,
+            geluErf: vectorGeluErf, softCap: vectorSoftCap, softmax: vectorSoftmax,
+            attentionScores: vectorAttentionScores, attentionValues: vectorAttentionValues, toHalf: vectorToHalf)
+        return KernelTable(tier: tier, floats: floats, products: products, interleaved: interleaved)
     }
 }
 

@@ -49,8 +49,21 @@ public typealias RMSNormKernel =
         UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int, Float
     ) -> Void
 
-/// y = silu(gate) · up: gate, up, y, count.
-public typealias SwiGLUKernel =
+/// y = w · (x − mean) / deviation + b: x, w, b (nil for none), y, count, epsilon.
+public typealias LayerNormKernel =
+    @convention(c) (
+        UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>?, UnsafeMutablePointer<Float>, Int, Float
+    ) -> Void
+
+/// y = act(x): x, y, count.
+public typealias ActivationKernel =
+    @convention(c) (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
+
+/// x = cap · tanh(x / cap), in place: x, count, cap.
+public typealias SoftCapKernel = @convention(c) (UnsafeMutablePointer<Float>, Int, Float) -> Void
+
+/// y = act(gate) · up: gate, up, y, count.
+public typealias GatedKernel =
     @convention(c) (
         UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int
     ) -> Void
@@ -99,7 +112,12 @@ public struct KernelTable: Sendable {
     public let quantize: QuantizeKernel
     public let quantizePanel: QuantizePanelKernel
     public let rmsNorm: RMSNormKernel
-    public let swiGLU: SwiGLUKernel
+    public let layerNorm: LayerNormKernel
+    public let swiGLU: GatedKernel
+    public let geGLU: GatedKernel
+    public let gelu: ActivationKernel
+    public let geluErf: ActivationKernel
+    public let softCap: SoftCapKernel
     public let softmax: SoftmaxKernel
     public let attentionScores: AttentionScoresKernel
     public let attentionValues: AttentionValuesKernel
@@ -132,22 +150,42 @@ public struct KernelTable: Sendable {
     }
 
     init(
-        tier: KernelTier, quantize: QuantizeKernel, quantizePanel: QuantizePanelKernel, rmsNorm: RMSNormKernel,
-        swiGLU: SwiGLUKernel, softmax: SoftmaxKernel, attentionScores: AttentionScoresKernel,
-        attentionValues: AttentionValuesKernel, toHalf: ToHalfKernel,
+        tier: KernelTier, floats: FloatKernels,
         products: @escaping @Sendable (WeightFormat) -> ProductKernels,
         interleaved: @escaping @Sendable (WeightFormat) -> InterleavedKernels?
     ) {
         self.tier = tier
-        self.quantize = quantize
-        self.quantizePanel = quantizePanel
-        self.rmsNorm = rmsNorm
-        self.swiGLU = swiGLU
-        self.softmax = softmax
-        self.attentionScores = attentionScores
-        self.attentionValues = attentionValues
-        self.toHalf = toHalf
+        quantize = floats.quantize
+        quantizePanel = floats.quantizePanel
+        rmsNorm = floats.rmsNorm
+        layerNorm = floats.layerNorm
+        swiGLU = floats.swiGLU
+        geGLU = floats.geGLU
+        gelu = floats.gelu
+        geluErf = floats.geluErf
+        softCap = floats.softCap
+        softmax = floats.softmax
+        attentionScores = floats.attentionScores
+        attentionValues = floats.attentionValues
+        toHalf = floats.toHalf
         self.products = products
         self.interleaved = interleaved
     }
+}
+
+/// A tier's kernels on activations.
+struct FloatKernels {
+    let quantize: QuantizeKernel
+    let quantizePanel: QuantizePanelKernel
+    let rmsNorm: RMSNormKernel
+    let layerNorm: LayerNormKernel
+    let swiGLU: GatedKernel
+    let geGLU: GatedKernel
+    let gelu: ActivationKernel
+    let geluErf: ActivationKernel
+    let softCap: SoftCapKernel
+    let softmax: SoftmaxKernel
+    let attentionScores: AttentionScoresKernel
+    let attentionValues: AttentionValuesKernel
+    let toHalf: ToHalfKernel
 }

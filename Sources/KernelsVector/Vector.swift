@@ -9,8 +9,8 @@
 /// e^x within 2 ulp for x in −87…88; smaller x give 1e−38, larger ones e^88.
 ///
 /// Cephes' expf: x = n ln 2 + r, a polynomial in r, then n is added to the exponent.
-@inline(__always)  // the body of softmax and SwiGLU
-private func exponential(_ x: F8) -> F8 {
+@inline(__always)  // the body of softmax and of the activations
+func exponential(_ x: F8) -> F8 {
     // Intrinsics throughout: LLVM takes Swift's operators on eight floats apart and makes four times the instructions.
     let x = pointwiseMin(pointwiseMax(x, F8(repeating: -87.3)), F8(repeating: 88))
     // 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits of the mantissa.
@@ -60,7 +60,7 @@ public func vectorRMSNorm(
 
 /// The last, partial vector of a row; the lanes beyond `count` are `filler`.
 @inline(__always)  // once a row
-private func partial(_ address: UnsafePointer<Float>, _ count: Int, _ filler: Float) -> F8 {
+func partial(_ address: UnsafePointer<Float>, _ count: Int, _ filler: Float) -> F8 {
     var v = F8(repeating: filler)
     for i in 0..<count { v[i] = address[i] }
     return v

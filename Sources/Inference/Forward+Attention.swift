@@ -1,0 +1,126 @@
+import Kernels
+import QuantBlocks
+
+// Ordinary attention: what stands before and behind the attention over the cache.
+extension Session {
+    func attention(_ weights: AttentionWeights, _ layer: LayerWeights, _ pass: inout Pass, _ thread: Int) {
+        let config = model.config
+        var quantized = weights.quantizesInput
+        // Parallel blocks share the norm: the feed-forward block's products are computed while it is at hand.
+        let parallel = config.plan.isParallel ? layer.feedForward : nil
+        if let parallel { quantized = quantized || parallel.quantizesInput }
+        let input = prepare(layer.attnNorm, quantized: quantized, &pass)
+        project(weights, layer, input, &pass)
+        if let parallel { gate(parallel, input, &pass) }
+        meet(after: .project, pass)
+        if weights.normsWholeWidth(config) {
+            normalizeHeads(weights, layer, &pass)
+            meet(after: .project, pass)
+        }
+        attend(layer.config, &pass)
+        meet(after: .attend, pass)
+        keepOutputs(&pass, thread)
+        let mixed = prepare(state.attention, config.valueWidth, for: weights.attnOutput, &pass)
+        addProduct(weights.attnOutput, mixed, norm: layer.postAttentionNorm, .attnOutput, &pass)
+    }
+
+    /// Queries, keys and values, one head a piece; rotated, and the latter two narrowed into the cache.
+    ///
+    /// Where norms reach over all heads, queries and keys are left as they are: keys in `RunState.attention`.
+    private func project(
+        _ weights: AttentionWeights, _ layer: LayerWeights, _ input: Activations, _ pass: inout Pass
+    ) {
+        let (heads, headsKV) = (model.config.headCount, model.config.headCountKV)
+        let (length, valueLength) = (model.config.headLength, model.config.valueLength)
+        let isRaw = weights.normsWholeWidth(model.config)
+        let counter = pass.next()
+        let (tokens, scratch) = (pass.batch.tokens, pass.scratch)
+        while let piece = counter.next(below: heads &+ 2 &* headsKV) {
+            if piece < heads {
+                let to = state.query + piece &* length
+                multiply(weights.attnQ, piece &* length, length, input, tokens, scratch, to: to, heads &* length)
+                guard !isRaw else { continue }
+                for t in 0..<tokens { finish(to + t &* heads &* length, weights.attnQNorm, layer.config, t) }
+            } else if piece < heads &+ headsKV {
+                let head = piece &- heads
+                let (to, stride) =
+                    isRaw ? (state.attention + head &* length, headsKV &* length) : (scratch.head, length)
+                multiply(weights.attnK, head &* length, length, input, tokens, scratch, to: to, stride)
+                guard !isRaw else { continue }
+                for t in 0..<tokens {
+                    finish(to + t &* stride, weights.attnKNorm, layer.config, t)
+                    storeKey(to + t &* stride, length, t, pass.layer, head)
+                }
+            } else {
+                let head = piece &- heads &- headsKV
+                let to = scratch.head
+                multiply(
+                    weights.attnV, head &* valueLength, valueLength, input, tokens, scratch, to: to, valueLength)
+                for t in 0..<tokens { storeValue(to + t &* valueLength, valueLength, t, pass.layer, head) }
+            }
+        }
+    }
+
+    /// Norms that reach over all heads, then what `project` does to each; a token a piece.
+    private func normalizeHeads(_ weights: AttentionWeights, _ layer: LayerWeights, _ pass: inout Pass) {
+        let (heads, headsKV, length) = (model.config.headCount, model.config.headCountKV, model.config.headLength)
+        let counter = pass.next()
+        while let t = counter.next(below: pass.batch.tokens) {
+            let query = state.query + t &* heads &* length
+            let key = state.attention + t &* headsKV &* length
+            if let norm = weights.attnQNorm { normalize(query, Norm(weight: norm, bias: nil), query) }
+            if let norm = weights.attnKNorm { normalize(key, Norm(weight: norm, bias: nil), key) }
+            for head in 0..<heads { finish(query + head &* length, nil, layer.config, t) }
+            for head in 0..<headsKV {
+                finish(key + head &* length, nil, layer.config, t)
+                storeKey(key + head &* length, length, t, pass.layer, head)
+            }
+        }
+    }
+
+    /// Normalises and rotates one head of token `t`, in place.
+    private func finish(_ head: UnsafeMutablePointer<Float>, _ norm: Vector?, _ layer: LayerConfig, _ t: Int) {
+        if let norm { normalize(head, Norm(weight: norm, bias: nil), head) }
+        rotate(head, t, layer.rotation)
+    }
+
+    /// Narrows a key of token `t` into the cache; `key` is overwritten.
+    func storeKey(_ key: UnsafeMutablePointer<Float>, _ length: Int, _ t: Int, _ layer: Int, _ head: Int) {
+        let cell = Int(state.cells[t])
+        let column = cache.keys(layer, head) + ((cell >> 3) &* KVCache.padded(length) &* 8 &+ (cell & 7))
+        // Narrowed in place, so that the scattered copies are copies only.
+        let halves = UnsafeMutableRawPointer(key).assumingMemoryBound(to: UInt16.self)
+        model.table.toHalf(key, halves, length)
+        for j in 0..<length { column[j &* 8] = halves[j] }
+    }
+
+    /// Narrows a value of token `t` into the cache.
+    func storeValue(_ value: UnsafePointer<Float>, _ length: Int, _ t: Int, _ layer: Int, _ head: Int) {
+        let cell = Int(state.cells[t])
+        model.table.toHalf(value, cache.values(layer, head) + cell &* KVCache.padded(length), length)
+    }
+
+    /// Rotates the first elements of token `t`'s `head` in place.
+    func rotate(_ head: UnsafeMutablePointer<Float>, _ t: Int, _ index: Int) {
+        guard index >= 0 else { return }
+        let half = model.config.ropeDimensionCount / 2
+        let rotation = state.rotation + (index &* state.batch &+ t) &* half
+        switch model.config.plan.ropeStyle {
+        case .none: break
+        case .neighbours:
+            for i in 0..<half {
+                let (a, b) = (head[2 &* i], head[2 &* i &+ 1])
+                let (cosine, sine) = (rotation[i].x, rotation[i].y)
+                head[2 &* i] = a * cosine - b * sine
+                head[2 &* i &+ 1] = a * sine + b * cosine
+            }
+        case .halves:
+            for i in 0..<half {
+                let (a, b) = (head[i], head[i &+ half])
+                let (cosine, sine) = (rotation[i].x, rotation[i].y)
+                head[i] = a * cosine - b * sine
+                head[i &+ half] = a * sine + b * cosine
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import GGUF
+import Glibc
+import Inference
+import JSON
+import Linux
+
+/// A small random model and what the reference implementation computes with it; `scripts/make-architecture-fixtures`
+/// writes them.
+///
+/// Weights are made from their tensors' names, as there.
+public struct ArchitectureFixture {
+    public let model: Model
+    public let tokens: [Int32]
+    /// True logits behind some of the tokens.
+    public let logits: [Int: [Float]]
+    /// The true embedding, for encoders.
+    public let embedding: [Float]
+
+    public static let names = [
+        "bert", "bert-cls", "deepseek2", "gemma", "gemma2", "gemma3", "granite", "granitemoe", "lfm2", "llama",
+        "llama-3.1", "llama-linear", "mistral", "mixtral", "olmo2", "phi2", "phi3", "phi3-long", "qwen2", "qwen2-yarn",
+        "qwen3", "qwen3moe", "smollm3", "starcoder2",
+    ]
+
+    /// Reads the fixture `name`.json in `folder`, writes its model to /tmp and maps it; the file is gone at once.
+    ///
+    /// - Parameters:
+    ///   - type: of matrices; vectors are floats.
+    ///   - changes: keys to set, or to leave out where nil.
+    public init(
+        _ name: String, folder: String, type: GGMLType = .f32, changes: [String: GGUFValue?] = [:]
+    ) throws {
+        let path = "\(folder)/\(name).json"
+        let json = try JSONValue(parsing: try bytes(of: path))
+        guard let architecture = json["architecture"]?.string, let tokens = json["tokens"]?.integers else {
+            throw Missing(description: "\(path) is no fixture")
+        }
+        self.tokens = tokens.map(Int32.init)
+        embedding = json["embedding"]?.floats ?? []
+        var logits: [Int: [Float]] = [:]
+        for (token, row) in json["logits"]?.members ?? [] { logits[Int(token) ?? -1] = row.floats }
+        self.logits = logits
+        var writer = GGUFWriter()
+        writer.set("general.architecture", .string(architecture))
+        for (key, value) in json["metadata"]?.members ?? [] {
+            let key = "\(architecture).\(key)"
+            if changes.keys.contains(key) { continue }
+            writer.set(key, try metadata(value, key))
+        }
+        for (key, value) in changes { if let value { writer.set(key, value) } }
+        for (name, shape) in json["tensors"]?.members ?? [] {
+            let shape = shape.integers ?? []
+            try writer.add(tensor: name, shape, shape.count > 1 && !name.contains("conv") ? type : .f32)
+        }
+        let given = json["values"]?.members ?? []
+        var template = Array("/tmp/martlet-architecture-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else { throw Missing(description: "cannot write to /tmp") }
+        close(descriptor)
+        let file = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { unlink(file) }
+        try writer.write(to: file) { tensor, output throws(SystemError) in
+            let values = given.first { $0.key == tensor.name }?.value.floats ?? weights(tensor.name, tensor.dimensions)
+            try output.append(encoded(values, tensor.type))
+        }
+        model = try Model(path: file, packedFolder: nil)
+    }
+}
+
+private func metadata(_ value: JSONValue, _ key: String) throws -> GGUFValue {
+    switch value {
+    case .string(let text): return .string(text)
+    case .bool(let bool): return .bool(bool)
+    case .array: return .int32s((value.integers ?? []).map(Int32.init))
+    case .number(let number):
+        if let integer = number.integer { return .uint32(UInt32(integer)) }
+        return .float32(Float(number.double))
+    default: throw Missing(description: "\(key) is of no kind that metadata has")
+    }
+}
+
+private func encoded(_ values: [Float], _ type: GGMLType) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(values.count * 4)
+    for value in values {
+        if type == .f16 {
+            withUnsafeBytes(of: Float16(value).bitPattern.littleEndian) { bytes += $0 }
+        } else {
+            withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes += $0 }
+        }
+    }
+    return bytes
+}
+
+/// What the script's `Fixture.tensor` makes.
+private func weights(_ name: String, _ dimensions: [Int]) -> [Float] {
+    var state: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in name.utf8 { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    let scale = 2 / Float(dimensions[0]).squareRoot()
+    let isNorm = name.contains("norm") && name.hasSuffix(".weight")
+    return (0..<dimensions.reduce(1, *)).map { _ in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        let value = Float(Int64(bitPattern: state) >> 40) / Float(1 << 23)
+        if name.hasPrefix("rope_") { return 1 + abs(value) * 3 }
+        if isNorm { return 1 + value * 0.25 }
+        return name.hasSuffix(".bias") ? value * 0.25 : value * scale
+    }
+}
+
+private func bytes(of path: String) throws -> [UInt8] {
+    guard let file = fopen(path, "rb") else { throw Missing(description: "no fixture at \(path)") }
+    defer { fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    let count = fread(&bytes, 1, bytes.count, file)
+    return Array(bytes.prefix(count))
+}
+
+extension JSONValue {
+    fileprivate var members: [JSONObject.Member] { object.map(Array.init) ?? [] }
+    fileprivate var integers: [Int]? { array?.compactMap(\.integer) }
+    fileprivate var floats: [Float] { array?.compactMap { $0.double.map { Float($0) } } ?? [] }
+}
