@@ -5,8 +5,24 @@ import Linux
 import TestModels
 import Testing
 
-/// A share of the largest logit. Decode of interleaved rows adds floats in the order of the tiles; attention does not.
+/// A share of the largest logit, where both are computed by tiles, or by rows that add floats in the order of the tiles.
+/// Attention does not.
 private let logitTolerance: Float = 1e-4
+
+/// Normalised mean squared error where the order differs: a last bit flips roundings to 8 bits in the next product, and
+/// thirty layers multiply such flips. On ARM one token of these comes to 1.7e-3, as it does without packing.
+private let roundingTolerance: Float = 5e-3
+
+/// Rows of the ARM tiers add what belongs to minima and scales in another order than tiles do.
+#if arch(arm64)
+private let rowsAddAsTiles = false
+#else
+private let rowsAddAsTiles = true
+#endif
+
+private func error(_ got: [Float], _ expected: [Float]) -> Float {
+    zip(got, expected).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / expected.reduce(0) { $0 + $1 * $1 }
+}
 
 @Suite struct PackedModelTests {
     /// The real model's packed form, in a folder of its own that goes away with it.
@@ -49,7 +65,10 @@ private let logitTolerance: Float = 1e-4
             try got.evaluate([token])
             other.append(Array(got.logits()))
         }
-        for (a, b) in zip(one, other) {
+        #expect(one.count == other.count)
+        for (index, (a, b)) in zip(one, other).enumerated() {
+            #expect(error(b, a) < roundingTolerance)
+            guard index < tokens.count || rowsAddAsTiles else { continue }
             let largest = a.map(abs).max() ?? 0
             #expect((zip(a, b).map { abs($0 - $1) }.max() ?? .infinity) < logitTolerance * largest)
         }
