@@ -60,8 +60,6 @@ struct SentencePieceEncoder: Sendable {
 
     /// The scratch memory of one call to encode, reused from word to word.
     struct Scratch {
-        /// The stretch with its spaces escaped.
-        var text: [UInt8] = []
         /// Where each symbol begins, and its length; a merged symbol lies at its first character's place.
         var starts: [Int32] = []
         var lengths: [Int32] = []
@@ -70,27 +68,29 @@ struct SentencePieceEncoder: Sendable {
         /// The key of the pair that begins at each symbol.
         var ranks: [UInt32] = []
         var heap = RankHeap()
-        var cache = WordCache(textOf: 0)
     }
 
-    /// Appends the tokens of the stretch `text[range]`, before which stands other text or not.
+    /// Appends the tokens of the stretch `text[range]`.
+    ///
+    /// - Parameters:
+    ///   - spacePrefix: the stretch begins a text or stands behind a special token.
+    ///   - written: the text so far with its spaces escaped; the stretch is added to it.
     func encode(
-        _ text: [UInt8], _ range: Range<Int>, spacePrefix: Bool, _ vocabulary: Vocabulary, _ scratch: inout Scratch,
-        into output: inout [Int32]
+        _ text: [UInt8], _ range: Range<Int>, spacePrefix: Bool, _ vocabulary: Vocabulary, _ written: inout [UInt8],
+        _ cache: inout WordCache, _ scratch: inout Scratch, into output: inout [Int32]
     ) {
-        escape(text, range, spacePrefix, &scratch.text)
-        scratch.cache = WordCache(textOf: scratch.text.count)
-        var start = 0
-        while start < scratch.text.count {
-            let end = cuts.endOfWord(scratch.text, start, longest: Self.longestWord)
-            encodeWord(start..<end, vocabulary, &scratch, into: &output)
+        var start = written.count
+        escape(text, range, spacePrefix, &written)
+        while start < written.count {
+            let end = cuts.endOfWord(written, start, longest: Self.longestWord)
+            cache.encode(written, start..<end, into: &output) {
+                merge(written, start..<end, vocabulary, &scratch, into: &$0)
+            }
             start = end
         }
     }
 
     private func escape(_ text: [UInt8], _ range: Range<Int>, _ spacePrefix: Bool, _ written: inout [UInt8]) {
-        written.removeAll(keepingCapacity: true)
-        written.reserveCapacity(range.count + range.count / 2)
         var range = range
         if removesExtraSpaces {
             while range.lowerBound < range.upperBound, text[range.lowerBound] == 0x20 { range.removeFirst() }
@@ -109,26 +109,12 @@ struct SentencePieceEncoder: Sendable {
         }
     }
 
-    private func encodeWord(
-        _ word: Range<Int>, _ vocabulary: Vocabulary, _ scratch: inout Scratch, into output: inout [Int32]
-    ) {
-        guard scratch.cache.isOn, word.count <= 64 else {
-            merge(word, vocabulary, &scratch, into: &output)
-            return
-        }
-        var hash = Hash()
-        for index in word { hash.add(scratch.text[index]) }
-        if scratch.cache.append(scratch.text, word, hash.value, to: &output) { return }
-        let first = output.count
-        merge(word, vocabulary, &scratch, into: &output)
-        scratch.cache.remember(word, hash.value, from: first, in: output)
-    }
-
     private func merge(
-        _ word: Range<Int>, _ vocabulary: Vocabulary, _ scratch: inout Scratch, into output: inout [Int32]
+        _ text: [UInt8], _ word: Range<Int>, _ vocabulary: Vocabulary, _ scratch: inout Scratch,
+        into output: inout [Int32]
     ) {
-        let count = split(word, &scratch)
-        for at in 0..<count { update(at, vocabulary, &scratch) }
+        let count = split(text, word, &scratch)
+        for at in 0..<count { update(at, text, vocabulary, &scratch) }
         let isLong = count > Self.shortWord
         if isLong { scratch.heap.fill(scratch.ranks) }
         while let at = isLong ? bestOfHeap(&scratch) : bestOfAll(scratch.ranks) {
@@ -138,30 +124,30 @@ struct SentencePieceEncoder: Sendable {
             scratch.next[at] = scratch.next[right]
             let after = scratch.next[at]
             if after >= 0 { scratch.previous[Int(after)] = Int32(at) }
-            update(at, vocabulary, &scratch)
+            update(at, text, vocabulary, &scratch)
             if isLong, scratch.ranks[at] != Self.none { scratch.heap.push(scratch.ranks[at], at) }
             let before = Int(scratch.previous[at])
             guard before >= 0 else { continue }
-            update(before, vocabulary, &scratch)
+            update(before, text, vocabulary, &scratch)
             if isLong, scratch.ranks[before] != Self.none { scratch.heap.push(scratch.ranks[before], before) }
         }
         var at = 0
         while at >= 0 {
             let start = Int(scratch.starts[at])
-            append(scratch.text, start..<start + Int(scratch.lengths[at]), vocabulary, to: &output)
+            append(text, start..<start + Int(scratch.lengths[at]), vocabulary, to: &output)
             at = Int(scratch.next[at])
         }
     }
 
     /// Cuts a word into its characters; how many.
-    private func split(_ word: Range<Int>, _ scratch: inout Scratch) -> Int {
+    private func split(_ text: [UInt8], _ word: Range<Int>, _ scratch: inout Scratch) -> Int {
         scratch.starts.removeAll(keepingCapacity: true)
         scratch.lengths.removeAll(keepingCapacity: true)
         scratch.next.removeAll(keepingCapacity: true)
         scratch.previous.removeAll(keepingCapacity: true)
         var at = word.lowerBound
         while at < word.upperBound {
-            let length = min(lengthOfCharacter(scratch.text[at]), word.upperBound - at)
+            let length = min(lengthOfCharacter(text[at]), word.upperBound - at)
             let index = Int32(scratch.starts.count)
             scratch.starts.append(Int32(at))
             scratch.lengths.append(Int32(length))
@@ -176,14 +162,14 @@ struct SentencePieceEncoder: Sendable {
     }
 
     /// Looks up what the pair that begins at a symbol would make.
-    private func update(_ at: Int, _ vocabulary: Vocabulary, _ scratch: inout Scratch) {
+    private func update(_ at: Int, _ text: [UInt8], _ vocabulary: Vocabulary, _ scratch: inout Scratch) {
         scratch.ranks[at] = Self.none
         let right = Int(scratch.next[at])
         guard right >= 0 else { return }
         let start = Int(scratch.starts[at])
         let length = Int(scratch.lengths[at]) + Int(scratch.lengths[right])
         guard length <= vocabulary.longest else { return }
-        guard let token = vocabulary.token(written: scratch.text, start..<start + length) else { return }
+        guard let token = vocabulary.token(written: text, start..<start + length) else { return }
         scratch.ranks[at] = keys[Int(token)]
     }
 

@@ -175,29 +175,36 @@ public final class Tokenizer: Sendable {
         // English takes about four bytes a token; a little more room saves the last growth.
         tokens.reserveCapacity(text.count / 3 + 2)
         if addSpecial, addsBOS, let bos { tokens.append(bos) }
+        var cache = WordCache(textOf: text.count)
         switch algorithm {
         case .bytePair(let encoder, let words):
             var scratch = BytePairEncoder.Scratch()
             added.partition(text, special: special) { stretch in
                 words.forEachPiece(of: text, in: stretch) { piece in
-                    encoder.encode(text, piece, vocabulary, &scratch, into: &tokens)
+                    cache.encode(text, piece, into: &tokens) {
+                        encoder.encode(text, piece, vocabulary, &scratch, into: &$0)
+                    }
                 }
             } found: {
                 tokens.append($0)
             }
         case .sentencePiece(let encoder):
             var scratch = SentencePieceEncoder.Scratch()
+            var written: [UInt8] = []
+            written.reserveCapacity(text.count + text.count / 2)
             var begins = !continues
             added.partition(text, special: special) { stretch in
-                encoder.encode(text, stretch, spacePrefix: begins, vocabulary, &scratch, into: &tokens)
+                encoder.encode(
+                    text, stretch, spacePrefix: begins, vocabulary, &written, &cache, &scratch, into: &tokens)
                 begins = false
             } found: {
                 tokens.append($0)
                 begins = true
             }
         case .wordPiece(let encoder):
+            var words = BertNormalizer.Words()
             added.partition(text, special: special) { stretch in
-                encoder.encode(text, stretch, vocabulary, into: &tokens)
+                encoder.encode(text, stretch, vocabulary, &words, &cache, into: &tokens)
             } found: {
                 tokens.append($0)
             }

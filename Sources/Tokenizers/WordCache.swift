@@ -14,35 +14,46 @@ struct WordCache {
     /// English prose repeats 95% of its words within so many.
     private static let size = 1 << 13
     /// Short texts do not repeat themselves enough to pay for the table.
-    static let shortestText = 2048
+    private static let shortestText = 2048
 
     private var entries: [Entry] = []
 
-    /// Whether texts of `count` bytes are worth a cache. Offsets are kept in 32 bits.
+    /// An empty cache, or none for a text of few bytes.
     init(textOf count: Int) {
-        guard count >= Self.shortestText, count < Int32.max else { return }
+        guard count >= Self.shortestText else { return }
         entries = [Entry](repeating: Entry(), count: Self.size)
     }
 
-    var isOn: Bool { !entries.isEmpty }
-
-    /// Appends the tokens of `text[range]` as they came out before; false when the word is new.
+    /// Appends the tokens of `text[word]`: as they came out before, or as `make` appends them.
+    ///
+    /// - Parameter text: the same in every call but for what is added behind.
     @inline(__always)  // Runs for every word.
-    func append(_ text: [UInt8], _ range: Range<Int>, _ hash: UInt64, to output: inout [Int32]) -> Bool {
-        let entry = entries[Int(truncatingIfNeeded: hash) & (Self.size - 1)]
-        guard entry.hash == hash, Int(entry.length) == range.count else { return false }
-        let word = Int(entry.word)
-        for offset in 0..<range.count where text[word + offset] != text[range.lowerBound + offset] { return false }
+    mutating func encode(
+        _ text: [UInt8], _ word: Range<Int>, into output: inout [Int32], make: (inout [Int32]) -> Void
+    ) {
+        // Long words seldom come twice; single bytes are cheap to make.
+        guard !entries.isEmpty, word.count <= 64, word.count > 1 else { return make(&output) }
+        var hash = Hash()
+        for index in word { hash.add(text[index]) }
+        let slot = Int(truncatingIfNeeded: hash.value) & (Self.size - 1)
+        if append(entries[slot], text, word, hash.value, to: &output) { return }
+        let first = output.count
+        make(&output)
+        guard let word32 = Int32(exactly: word.lowerBound), let first32 = Int32(exactly: first) else { return }
+        entries[slot] = Entry(
+            hash: hash.value, word: word32, tokens: first32, length: UInt16(word.count),
+            count: UInt16(output.count - first))
+    }
+
+    @inline(__always)  // See above.
+    private func append(
+        _ entry: Entry, _ text: [UInt8], _ word: Range<Int>, _ hash: UInt64, to output: inout [Int32]
+    ) -> Bool {
+        guard entry.hash == hash, Int(entry.length) == word.count else { return false }
+        let start = Int(entry.word)
+        for offset in 0..<word.count where text[start + offset] != text[word.lowerBound + offset] { return false }
         let first = Int(entry.tokens)
         for index in first..<first + Int(entry.count) { output.append(output[index]) }
         return true
-    }
-
-    /// Remembers that `text[range]` became the tokens from `first` to the end of `output`.
-    mutating func remember(_ range: Range<Int>, _ hash: UInt64, from first: Int, in output: [Int32]) {
-        guard range.count <= 64, first <= Int(Int32.max) else { return }
-        entries[Int(truncatingIfNeeded: hash) & (Self.size - 1)] = Entry(
-            hash: hash, word: Int32(range.lowerBound), tokens: Int32(first), length: UInt16(range.count),
-            count: UInt16(output.count - first))
     }
 }

@@ -21,23 +21,19 @@ struct WordPieceEncoder: Sendable {
     }
 
     /// Appends the tokens of the stretch `text[range]`.
-    func encode(_ text: [UInt8], _ range: Range<Int>, _ vocabulary: Vocabulary, into output: inout [Int32]) {
-        var words = BertNormalizer.Words()
-        words.text.reserveCapacity(range.count)
+    ///
+    /// - Parameter words: the normalised words so far; the stretch's are added to them.
+    func encode(
+        _ text: [UInt8], _ range: Range<Int>, _ vocabulary: Vocabulary, _ words: inout BertNormalizer.Words,
+        _ cache: inout WordCache, into output: inout [Int32]
+    ) {
+        let first = words.words.count
         normalizer.append(text, range, to: &words)
-        var cache = WordCache(textOf: words.text.count)
         var written: [UInt8] = []
-        for word in words.words {
-            guard cache.isOn else {
-                encodeWord(words.text, word, vocabulary, &written, into: &output)
-                continue
+        for word in words.words[first...] {
+            cache.encode(words.text, word, into: &output) {
+                encodeWord(words.text, word, vocabulary, &written, into: &$0)
             }
-            var hash = Hash()
-            for index in word { hash.add(words.text[index]) }
-            if cache.append(words.text, word, hash.value, to: &output) { continue }
-            let first = output.count
-            encodeWord(words.text, word, vocabulary, &written, into: &output)
-            cache.remember(word, hash.value, from: first, in: output)
         }
     }
 
