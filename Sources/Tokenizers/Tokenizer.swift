@@ -166,7 +166,10 @@ public final class Tokenizer: Sendable {
                 special.append(start..<text.count)
             }
         }
-        return encode(text, special: special, addSpecial: addSpecial, continues: continues)
+        var tokens = encode(text, special: special, addSpecial: addSpecial, continues: continues)
+        // Templates write BOS where the model wants it, and so does the tokenizer.
+        if addSpecial, addsBOS, let bos, tokens.count > 1, tokens[0] == bos, tokens[1] == bos { tokens.removeFirst() }
+        return tokens
     }
 
     /// `text` is valid UTF-8.
