@@ -66,6 +66,11 @@ public struct ChatTemplate: Sendable, Equatable {
     /// Whether the template trims white space around contents.
     var trims = false
 
+    /// What to tell the user about a file whose own template is not used; nil when nothing is wrong.
+    public func warning(for path: String) -> String? {
+        problem.map { "\(path): \($0); conversations are written as '\(name)' has them" }
+    }
+
     /// The conversation as one text.
     ///
     /// - Parameters:

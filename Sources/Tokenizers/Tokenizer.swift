@@ -231,13 +231,20 @@ public final class Tokenizer: Sendable {
     /// Appends the bytes of a token. A token is often only part of a character: collect bytes before making a String.
     ///
     /// Control tokens have no bytes unless `special`; a number outside the vocabulary has none at all.
-    public func append(_ token: Int32, to bytes: inout [UInt8], special: Bool = false) {
+    ///
+    /// - Parameter begins: the token begins a text, see `beginsText(after:)`: the space that encoding put before the text
+    ///   is left out.
+    public func append(_ token: Int32, to bytes: inout [UInt8], special: Bool = false, begins: Bool = false) {
         guard token >= 0, token < vocabulary.count else { return }
         switch vocabulary.kind(Int(token)) {
         case .normal, .userDefined, .byte: break
         case .control, .unknown, .unused: if !special { return }
         }
-        vocabulary.forEachByte(of: Int(token)) { bytes.append($0) }
+        var leavesOut = begins && writesLeadingSpace && vocabulary.kind(Int(token)) == .normal
+        vocabulary.forEachByte(of: Int(token)) { byte in
+            if !leavesOut || byte != 0x20 { bytes.append(byte) }
+            leavesOut = false
+        }
     }
 
     /// The text of tokens; invalid UTF-8, as at a cut, is repaired.
@@ -248,12 +255,9 @@ public final class Tokenizer: Sendable {
         var bytes: [UInt8] = []
         var previous: Int32?
         for token in tokens {
-            let start = bytes.count
-            append(token, to: &bytes, special: special)
+            // WordPiece writes the space before every word.
             let begins = isWordPiece ? bytes.isEmpty : beginsText(after: previous)
-            if writesLeadingSpace, begins, start < bytes.count, bytes[start] == 0x20, vocabulary.isNormal(token) {
-                bytes.remove(at: start)
-            }
+            append(token, to: &bytes, special: special, begins: begins)
             previous = token
         }
         return String(decoding: bytes, as: UTF8.self)

@@ -66,9 +66,6 @@ struct Vocabulary: Sendable {
     /// Whether text may become this token without being asked to.
     func isText(_ token: Int) -> Bool { kinds[token] == .normal || kinds[token] == .userDefined }
 
-    /// Whether the token is a piece of text as the vocabulary was trained to hold; false for a number outside it.
-    func isNormal(_ token: Int32) -> Bool { token >= 0 && token < count && kinds[Int(token)] == .normal }
-
     /// Marks a token the file failed to mark as control, for example `<|im_end|>`.
     mutating func markControl(_ token: Int32) {
         kinds[Int(token)] = .control

@@ -1,3 +1,5 @@
+import GGUF
+
 /// Reads a template's blocks into a tree. Source: Jinja's "Template Designer Documentation"; the subset that published
 /// chat templates use: no inheritance, imports or calls of blocks.
 struct JinjaParser {
@@ -56,7 +58,7 @@ struct JinjaParser {
             // Marks the assistant's words for training; the text is the same.
             nodes += try self.nodes(until: ["endgeneration"])
             try end()
-        default: throw JinjaError("it uses '\(keyword)'")
+        default: throw JinjaError("it uses \(quoted(keyword))")
         }
     }
 

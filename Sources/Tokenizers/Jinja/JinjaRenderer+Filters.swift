@@ -1,3 +1,5 @@
+import GGUF
+
 /// Filters, tests and methods, as far as published chat templates use them.
 extension JinjaRenderer {
     static let textMethods: Set<String> = [
@@ -13,14 +15,14 @@ extension JinjaRenderer {
         case .text(let text): return try method(text, name, arguments)
         case .dict(let dict):
             switch name {
-            case "items": return .list(dict.entries.map { .list([.text($0.key), $0.value]) })
-            case "keys": return .list(dict.entries.map { .text($0.key) })
+            case "items": return .list(dict.entries.map { .list([JinjaDict.value($0.key), $0.value]) })
+            case "keys": return .list(dict.entries.map { JinjaDict.value($0.key) })
             case "values": return .list(dict.entries.map(\.value))
             default:
-                guard case .text(let key) = arguments.first else { throw JinjaError("'get' takes a text") }
-                return dict[key.string] ?? arguments[1, "default"] ?? .none
+                guard let key = JinjaDict.key(arguments.first) else { throw JinjaError("'get' takes a text") }
+                return dict[key] ?? arguments[1, "default"] ?? .none
             }
-        default: throw JinjaError("there is no method '\(name)'")
+        default: throw JinjaError("there is no method \(quoted(name))")
         }
     }
 
@@ -32,11 +34,11 @@ extension JinjaRenderer {
             switch arguments[index, ["sep", "maxsplit"][min(index, 1)]] {
             case .text(let text)?: return text
             case nil, .none?: return nil
-            default: throw JinjaError("'\(name)' takes a text")
+            default: throw JinjaError("\(quoted(name)) takes a text")
             }
         }
         func required(_ index: Int) throws(JinjaError) -> JinjaText {
-            guard let text = try optional(index) else { throw JinjaError("'\(name)' takes a text") }
+            guard let text = try optional(index) else { throw JinjaError("\(quoted(name)) takes a text") }
             return text
         }
         switch name {
@@ -135,10 +137,23 @@ extension JinjaRenderer {
             if let number = value.number, abs(number) < 1e15 { return .int(Int(number)) }
             return .int(Int(try text(of: value).stripped().string) ?? 0)
         case "items": return try method(value, "items", arguments)
+        case "dictsort":
+            guard case .dict(let dict) = value else { throw JinjaError("'dictsort' sorts what is none") }
+            return try method(
+                .dict(JinjaDict(dict.entries.sorted { Self.precedes($0.key, $1.key) })), "items", arguments)
         case "list", "first", "last", "reverse", "unique", "select", "reject", "selectattr", "rejectattr", "map":
+            // Nothing is as good as an empty list to them.
+            if case .none = value { return try listFilter([], name, arguments) }
             return try listFilter(elements(of: value), name, arguments)
-        default: throw JinjaError("it uses the filter '\(name)'")
+        default: throw JinjaError("it uses the filter \(quoted(name))")
         }
+    }
+
+    private static func precedes(_ left: String, _ right: String) -> Bool {
+        if case .int(let left) = JinjaDict.value(left), case .int(let right) = JinjaDict.value(right) {
+            return left < right
+        }
+        return left < right
     }
 
     private mutating func listFilter(
@@ -208,7 +223,7 @@ extension JinjaRenderer {
         case .float(let number): literal(String(number))
         case .text(let text):
             try count(text.units.count)
-            units = Self.quoted(text)
+            units = Self.jsonText(text)
         case .list(let list):
             literal("[")
             for (index, item) in list.items.enumerated() {
@@ -220,7 +235,7 @@ extension JinjaRenderer {
             literal("{")
             for (index, entry) in dict.entries.enumerated() {
                 if index > 0 { literal(", ") }
-                units += Self.quoted(JinjaText(entry.key))
+                units += Self.jsonText(JinjaText(entry.key))
                 literal(": ")
                 units += try json(entry.value, depth + 1)
             }
@@ -229,7 +244,7 @@ extension JinjaRenderer {
         return units
     }
 
-    private static func quoted(_ text: JinjaText) -> [UInt32] {
+    private static func jsonText(_ text: JinjaText) -> [UInt32] {
         let inside = text.mapped { scalar in
             switch scalar {
             case "\"": return "\\\""
@@ -272,7 +287,7 @@ extension JinjaRenderer {
         case ("undefined", _), ("none", _), ("string", _), ("mapping", _), ("boolean", _), ("integer", _), ("float", _),
             ("iterable", _), ("sequence", _), ("callable", _), ("true", _), ("false", _):
             return false
-        default: throw JinjaError("it uses the test '\(name)'")
+        default: throw JinjaError("it uses the test \(quoted(name))")
         }
     }
 }

@@ -1,3 +1,5 @@
+import GGUF
+
 /// Operators, attributes and elements.
 extension JinjaRenderer {
     mutating func unary(_ sign: String, _ value: JinjaValue) throws(JinjaError) -> JinjaValue {
@@ -48,8 +50,7 @@ extension JinjaRenderer {
             for item in list.items { if try isEqual(item, one) { return true } }
             return false
         case .dict(let dict):
-            guard case .text(let key) = one else { return false }
-            return dict[key.string] != nil
+            return JinjaDict.key(one).flatMap { dict[$0] } != nil
         case .undefined: return false
         default: throw JinjaError("'in' looks in what holds nothing")
         }
@@ -113,14 +114,14 @@ extension JinjaRenderer {
         case .dict(let dict):
             return dict[name] ?? (Self.dictMethods.contains(name) ? .function(.method(value, name)) : .undefined)
         case .text where Self.textMethods.contains(name): return .function(.method(value, name))
-        case .undefined: throw JinjaError("'\(name)' is asked of what is not there")
+        case .undefined: throw JinjaError("\(quoted(name)) is asked of what is not there")
         default: return .undefined
         }
     }
 
     func element(_ value: JinjaValue, _ index: JinjaValue) throws(JinjaError) -> JinjaValue {
         switch (value, index) {
-        case (.dict(let dict), .text(let key)): return dict[key.string] ?? .undefined
+        case (.dict(let dict), _): return JinjaDict.key(index).flatMap { dict[$0] } ?? .undefined
         case (.list(let list), .int(let index)):
             let place = index < 0 ? index &+ list.items.count : index
             return list.items.indices.contains(place) ? list.items[place] : .undefined
@@ -166,7 +167,7 @@ extension JinjaRenderer {
     mutating func elements(of value: JinjaValue) throws(JinjaError) -> [JinjaValue] {
         switch value {
         case .list(let list): return list.items
-        case .dict(let dict): return dict.entries.map { .text($0.key) }
+        case .dict(let dict): return dict.entries.map { JinjaDict.value($0.key) }
         case .text(let text):
             try count(text.units.count)
             return text.units.map { .text(JinjaText([$0])) }

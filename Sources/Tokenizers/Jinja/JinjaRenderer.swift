@@ -1,3 +1,5 @@
+import GGUF
+
 /// Runs a template on a conversation.
 ///
 /// A template comes from a file and may be hostile: steps, characters handled and depth are bounded, and whatever goes wrong is
@@ -118,7 +120,9 @@ struct JinjaRenderer {
             scopes[scopes.count - 1][name] = value
             return
         }
-        guard case .dict(let namespace) = variable(object) else { throw JinjaError("'\(object)' is no namespace") }
+        guard case .dict(let namespace) = variable(object) else {
+            throw JinjaError("\(quoted(object)) is no namespace")
+        }
         guard !Self.holdsNamespace(value) else { throw JinjaError("a namespace is to hold another") }
         namespace.set(name, value)
     }
@@ -204,10 +208,10 @@ struct JinjaRenderer {
         case .dict(let entries):
             let dict = JinjaDict()
             for entry in entries {
-                guard let key = entry.key, case .text(let name) = try evaluate(key) else {
+                guard let key = entry.key, let name = JinjaDict.key(try evaluate(key)) else {
                     throw JinjaError("a dictionary's key is no text")
                 }
-                dict.set(name.string, try evaluate(entry.value))
+                dict.set(name, try evaluate(entry.value))
             }
             return .dict(dict)
         case .attribute(let value, let name): return try attribute(evaluate(value), name)
@@ -287,7 +291,7 @@ struct JinjaRenderer {
     private mutating func global(_ name: String, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
         switch name {
         case "raise_exception":
-            throw JinjaError("it says: \(try text(of: arguments.first).string.prefix(200))")
+            throw JinjaError("it says \(quoted(try text(of: arguments.first).string))")
         case "strftime_now":
             return try made(JinjaText(now(try text(of: arguments.first).string)))
         case "range":

@@ -27,9 +27,18 @@ struct JinjaTemplate: Equatable, Sendable {
                 ]))
         }
         let variables: [String: JinjaValue] = [
-            "messages": .list(values), "add_generation_prompt": .bool(addGenerationPrompt), "tools": .none,
-            "documents": .none, "bos_token": .text(bos), "eos_token": .text(eos),
+            "messages": .list(values), "add_generation_prompt": .bool(addGenerationPrompt),
+            "bos_token": .text(bos), "eos_token": .text(eos),
         ]
+        do throws(JinjaError) {
+            return try run(variables.merging(["tools": .none, "documents": .none]) { first, _ in first }, now)
+        } catch {
+            // Some templates go over tools without asking whether there are any, which undefined ones allow.
+            return try run(variables, now)
+        }
+    }
+
+    private func run(_ variables: [String: JinjaValue], _ now: Timestamp) throws(JinjaError) -> [TextSegment] {
         var renderer = JinjaRenderer(variables) { now.formatted($0) }
         try renderer.run(nodes)
         return Self.segments(renderer.output)

@@ -183,6 +183,21 @@ final class JinjaDict {
         for (key, value) in entries { set(key, value) }
     }
 
+    /// The key that a value is; a whole number's can be no text.
+    static func key(_ value: JinjaValue) -> String? {
+        switch value {
+        case .text(let text): text.string
+        case .int(let number): "\u{0}\(number)"
+        default: nil
+        }
+    }
+
+    /// The value that a key was.
+    static func value(_ key: String) -> JinjaValue {
+        if key.hasPrefix("\u{0}"), let number = Int(key.dropFirst()) { return .int(number) }
+        return .text(key)
+    }
+
     subscript(key: String) -> JinjaValue? { places[key].map { entries[$0].value } }
 
     func set(_ key: String, _ value: JinjaValue) {
