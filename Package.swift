@@ -66,7 +66,7 @@ let package = Package(
             ]),
         // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
-        .target(name: "Tokenizers", dependencies: ["GGUF"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Tokenizers", dependencies: ["GGUF", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(
             name: "Inference", dependencies: ["GGUF", "Kernels", "QuantBlocks", "Tokenizers", "Linux"],
             swiftSettings: [.unsafeFlags(["-O"])]),

@@ -28,6 +28,8 @@ public struct Generator {
     private var stream = TextStream()
     private var recent: [Int32] = []
     private var pending: Int32?
+    /// Whether no text was written yet, and the prompt ends with a special token.
+    private var begins: Bool
     private let isCancelled: () -> Bool
 
     /// Tokens that a repeat penalty looks back on, as llama.cpp's default.
@@ -46,6 +48,7 @@ public struct Generator {
         self.session = session
         do throws(TokenizerError) { tokenizer = try session.model.tokenizer } catch { throw .tokenizer(error) }
         self.isCancelled = isCancelled
+        begins = tokenizer.beginsText(after: prompt.last)
         limit = max(0, mostTokens)
         sampler = Sampler(options)
         recent.reserveCapacity(2 * Self.memory)
@@ -85,7 +88,8 @@ public struct Generator {
         if recent.count >= 2 * Self.memory { recent.removeFirst(Self.memory) }
         recent.append(token)
         var bytes: [UInt8] = []
-        tokenizer.append(token, to: &bytes)
+        tokenizer.append(token, to: &bytes, begins: begins)
+        begins = begins && bytes.isEmpty
         return stream.append(bytes)
     }
 

@@ -21,8 +21,13 @@ public final class Model: Sendable {
     /// Throws `GGUFError` for a file that is not GGUF, `ModelError` for one we cannot run, `TierError` for a
     /// `MARTLET_TIER` this CPU lacks.
     ///
-    /// - Parameter packedFolder: where its packed form may be, whose weights are then mapped instead; nil for none.
-    public init(path: String, tier: KernelTier? = nil, packedFolder: String? = PackedModel.folder) throws {
+    /// - Parameters:
+    ///   - packedFolder: where its packed form may be, whose weights are then mapped instead; nil for none.
+    ///   - chatTemplate: how conversations are written; nil for the file's own way.
+    public init(
+        path: String, tier: KernelTier? = nil, packedFolder: String? = PackedModel.folder,
+        chatTemplate: ChatTemplate? = nil
+    ) throws {
         file = try GGUFFile(path: path)
         config = try ModelConfig(file)
         self.tier = try tier ?? KernelTier.choose()
@@ -34,7 +39,7 @@ public final class Model: Sendable {
         } catch {
             tokenizerResult = .failure(error)
         }
-        chatTemplate = ChatTemplate.detect(in: file)
+        self.chatTemplate = chatTemplate ?? ChatTemplate.detect(in: file)
     }
 
     /// Whether decode reads interleaved rows.

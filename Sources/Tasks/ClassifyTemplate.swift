@@ -34,7 +34,8 @@ struct ClassifyTemplate: Sendable {
         answerCount = answers.count
         let spoken = answers.map { answer in
             labels.map { label in
-                tokenizer.encode(Self.spoken(label, behind: answer), addSpecial: false, parseSpecial: false)
+                tokenizer.encode(
+                    Self.spoken(label, behind: answer), addSpecial: false, parseSpecial: false, continues: true)
             }
         }
         guard spoken.allSatisfy({ Set($0).count == labels.count && !$0.contains([]) }) else {
@@ -44,7 +45,7 @@ struct ClassifyTemplate: Sendable {
             answers.map { parts.suffix(tokenizer, answer: $0) }, labels: spoken,
             end: tokenizer.eos ?? tokenizer.encode("\n", addSpecial: false, parseSpecial: false).first ?? 0)
         suffix = tree.common
-        ellipsis = tokenizer.encode(" … ", addSpecial: false, parseSpecial: false)
+        ellipsis = tokenizer.encode(" … ", addSpecial: false, parseSpecial: false, continues: true)
         let room = context - prefix.count - suffix.count - tree.nodes.count
         // Fewer could not carry an event and the mark of what was left out.
         guard room >= 8 else {
@@ -69,7 +70,9 @@ struct ClassifyTemplate: Sendable {
     func eventTokens(_ text: String) -> [Int32] {
         let text = trimmed(capped(text))
         guard !text.isEmpty else { return [] }
-        let tokens = tokenizer.encode(lead + text, addSpecial: false, parseSpecial: false)
+        let tokens = tokenizer.encode(
+            lead + text, addSpecial: false, parseSpecial: false,
+            continues: !tokenizer.beginsText(after: prefix.last))
         guard tokens.count > longestEvent else { return tokens }
         let kept = longestEvent - ellipsis.count
         guard kept >= 2 else { return Array(tokens.prefix(longestEvent)) }

@@ -25,7 +25,7 @@ struct PromptParts {
     /// The tokens behind what is new, with how the assistant's answer begins.
     func suffix(_ tokenizer: Tokenizer, answer: String = "") -> [Int32] {
         let answer = answer.isEmpty ? [] : [TextSegment(answer, isMarkup: false)]
-        return tokenizer.encode(after + answer, addSpecial: false)
+        return tokenizer.encode(after + answer, addSpecial: false, continues: true)
     }
 
     /// The tokens before what is new, and the blanks at their end that must be tokenised with it: a space is part of
@@ -46,7 +46,9 @@ struct PromptParts {
         while true {
             let prefix = tokens(String(text))
             let isStable = probes.allSatisfy { probe in
-                let event = tokenizer.encode(lead + probe, addSpecial: false, parseSpecial: false)
+                let event = tokenizer.encode(
+                    lead + probe, addSpecial: false, parseSpecial: false,
+                    continues: !tokenizer.beginsText(after: prefix.last))
                 return prefix + event == tokens(last.text + probe)
             }
             guard !isStable, let blank = text.last, blank.isWhitespace else { return (prefix, lead) }

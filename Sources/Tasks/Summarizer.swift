@@ -138,7 +138,9 @@ public final class Summarizer {
         while true {
             let text = lines.map { "- \($0)" }.joined(separator: "\n")
             // Events are plain text here too: what they say cannot end the user's turn.
-            let tokens = tokenizer.encode(lead + text, addSpecial: false, parseSpecial: false)
+            let tokens = tokenizer.encode(
+                lead + text, addSpecial: false, parseSpecial: false,
+                continues: !tokenizer.beginsText(after: prefix.tokens.last))
             if tokens.count <= room { return tokens + suffix }
             guard lines.count > 1 else {
                 throw TaskError(

@@ -11,6 +11,8 @@ struct AddedTokens: Sendable {
         var token: Int32 = -1
         /// Found even when special tokens are to be read as text: user-defined tokens.
         var always = false
+        /// Takes the white space behind it along.
+        var stripsRight = false
     }
 
     private var nodes: [Node] = []
@@ -18,17 +20,24 @@ struct AddedTokens: Sendable {
     private var roots = [Int32](repeating: -1, count: 256)
     private var hasAlways = false
 
-    init(_ vocabulary: Vocabulary) {
+    /// Phi-3's tokens take the white space behind them along, but for these. Files do not carry the flag.
+    private static let keepsSpace = ["<unk>", "<s>", "<|endoftext|>"]
+
+    init(_ vocabulary: Vocabulary, stripsRight: Bool) {
         for token in 0..<vocabulary.count {
+            let text = vocabulary.texts[token]
+            let strips = stripsRight && !Self.keepsSpace.contains { text.elementsEqual($0.utf8) }
             switch vocabulary.kind(token) {
-            case .control, .unknown: insert(vocabulary.texts[token], Int32(token), always: false)
-            case .userDefined: insert(vocabulary.texts[token], Int32(token), always: true)
+            case .control, .unknown: insert(text, Int32(token), always: false, strips)
+            case .userDefined: insert(text, Int32(token), always: true, strips)
             case .normal, .unused, .byte: continue
             }
         }
     }
 
-    private mutating func insert(_ text: UnsafeRawBufferPointer, _ token: Int32, always: Bool) {
+    private mutating func insert(
+        _ text: UnsafeRawBufferPointer, _ token: Int32, always: Bool, _ stripsRight: Bool
+    ) {
         guard let first = text.first else { return }
         if roots[Int(first)] < 0 {
             roots[Int(first)] = Int32(nodes.count)
@@ -47,6 +56,7 @@ struct AddedTokens: Sendable {
         }
         nodes[at].token = token
         nodes[at].always = always
+        nodes[at].stripsRight = stripsRight
         hasAlways = hasAlways || always
     }
 
@@ -70,18 +80,21 @@ struct AddedTokens: Sendable {
             if start < at { plain(start..<at) }
             found(match.token)
             at = match.end
+            while match.stripsRight, at < text.count, text[at] == 0x20 || text[at] &- 9 < 5 { at += 1 }
             start = at
         }
         if start < text.count { plain(start..<text.count) }
     }
 
-    private func match(_ text: [UInt8], _ start: Int, specialBelow limit: Int) -> (token: Int32, end: Int)? {
-        var longest: (token: Int32, end: Int)?
+    private func match(
+        _ text: [UInt8], _ start: Int, specialBelow limit: Int
+    ) -> (token: Int32, end: Int, stripsRight: Bool)? {
+        var longest: (token: Int32, end: Int, stripsRight: Bool)?
         var node = roots[Int(text[start])]
         var at = start + 1
         while node >= 0 {
             let here = nodes[Int(node)]
-            if here.token >= 0, at <= limit || here.always { longest = (here.token, at) }
+            if here.token >= 0, at <= limit || here.always { longest = (here.token, at, here.stripsRight) }
             guard at < text.count else { break }
             node = here.child
             while node >= 0, nodes[Int(node)].byte != text[at] { node = nodes[Int(node)].sibling }

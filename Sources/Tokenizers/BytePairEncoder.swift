@@ -30,7 +30,7 @@ struct BytePairEncoder: Sendable {
             append(byteTokens[Int(text[range.lowerBound])], to: &output)
             return
         }
-        if wholeWordsFirst, let token = vocabulary.token(for: text[range]) {
+        if wholeWordsFirst, let token = vocabulary.token(for: text[range]), vocabulary.isText(Int(token)) {
             output.append(token)
             return
         }

@@ -62,13 +62,21 @@ struct TextRange {
     @inline(never)  // Keeps the ASCII path small.
     private func wide(_ index: Int) -> ScannedCharacter {
         let lead = text[index]
+        let length = min(lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2, end - index)
+        let kind = Unicode.Scalar(scalar(index)).map { CharacterClass.of($0) }
+        return ScannedCharacter(kind: kind ?? .other, length: length)
+    }
+
+    /// The number of the character at `index`; a surrogate's, which is no character, where one is cut off.
+    func scalar(_ index: Int) -> UInt32 {
+        let lead = text[index]
+        if lead < 0x80 { return UInt32(lead) }
         let length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2
         // Never true for valid UTF-8; checked so that no caller can make this read past the range.
-        guard index + length <= end else { return ScannedCharacter(kind: .other, length: end - index) }
+        guard index + length <= end else { return 0xD800 }
         var value = UInt32(lead) & (0x7F >> UInt32(length))
         for offset in 1..<length { value = value << 6 | UInt32(text[index + offset] & 0x3F) }
-        guard let scalar = Unicode.Scalar(value) else { return ScannedCharacter(kind: .other, length: length) }
-        return ScannedCharacter(kind: .of(scalar), length: length)
+        return value
     }
 
     /// The first index from `start` on whose character is not of `kind`.

@@ -1,22 +1,73 @@
 import GGUF
+import Linux
 
 extension ChatTemplate {
-    /// The template of a model file, known by what its `tokenizer.chat_template` writes.
+    /// The template of a model file: its `tokenizer.chat_template`, run as it is.
     ///
-    /// Without that key, a vocabulary that holds `<|im_start|>` means `chatml`; else, and for a template that writes
-    /// nothing known, `plain`.
+    /// Without that key, a vocabulary that holds `<|im_start|>` means `chatml`; else `plain`. A program that cannot be run is
+    /// known by what it writes; one that writes nothing known is treated as if it were missing. Both set `problem`.
     public static func detect(in file: GGUFFile) -> ChatTemplate {
-        guard let source = file.string("tokenizer.chat_template") else {
-            let mark = Array("<|im_start|>".utf8)
-            var found = false
-            file.forEachString("tokenizer.ggml.tokens") { found = found || $0.elementsEqual(mark) }
-            return found ? chatml : plain
-        }
-        return detect(source)
+        guard let source = file.string("tokenizer.chat_template") else { return fallback(in: file) }
+        let texts = tokenTexts(file, ["bos_token_id", "eos_token_id"])
+        return detect(source, bos: texts[0], eos: texts[1], fallback: fallback(in: file))
     }
 
-    /// Recognises the Jinja source of a template.
-    static func detect(_ source: String) -> ChatTemplate {
+    private static func fallback(in file: GGUFFile) -> ChatTemplate {
+        let mark = Array("<|im_start|>".utf8)
+        var found = false
+        file.forEachString("tokenizer.ggml.tokens") { found = found || $0.elementsEqual(mark) }
+        return found ? chatml : plain
+    }
+
+    /// The texts of the tokens that keys name; empty where the key or the token is missing.
+    private static func tokenTexts(_ file: GGUFFile, _ keys: [String]) -> [String] {
+        let numbers = keys.map { file.integer("tokenizer.ggml.\($0)") }
+        var texts = keys.map { _ in "" }
+        var token = 0
+        file.forEachString("tokenizer.ggml.tokens") { text in
+            for (index, number) in numbers.enumerated() where number == token {
+                texts[index] = String(decoding: text, as: UTF8.self)
+            }
+            token += 1
+        }
+        return texts
+    }
+
+    /// Recognises the Jinja source of a template and makes it ready to run.
+    static func detect(
+        _ source: String, bos: String = "", eos: String = "", fallback: ChatTemplate = plain
+    ) -> ChatTemplate {
+        var template = family(source)
+        do throws(JinjaError) {
+            let program = try JinjaTemplate(source, bos: bos, eos: eos)
+            try probe(program)
+            template = template ?? plain.renamed("own")
+            template?.program = program
+        } catch {
+            template = template ?? fallback
+            template?.problem = "the file's chat template cannot be used, because \(error.reason)"
+        }
+        return template ?? fallback
+    }
+
+    private func renamed(_ name: String) -> ChatTemplate {
+        var template = self
+        template.name = name
+        return template
+    }
+
+    /// Throws when a program fails on a plain question or leaves it out.
+    private static func probe(_ program: JinjaTemplate) throws(JinjaError) {
+        let question = "Is it 5\u{2009}°C?"
+        let segments = try program.segments(
+            [ChatMessage(.user, question)], addGenerationPrompt: true, now: Timestamp(milliseconds: 0))
+        guard segments.contains(where: { !$0.isMarkup && $0.text == question }) else {
+            throw JinjaError("it does not write what the user says")
+        }
+    }
+
+    /// The family a source belongs to, by what it writes.
+    private static func family(_ source: String) -> ChatTemplate? {
         let source = Array(source.utf8)
         func has(_ text: String) -> Bool { position(of: Array(text.utf8), in: source[...]) != nil }
         let name: String? =
@@ -26,18 +77,26 @@ extension ChatTemplate {
                 "chatml"
             } else if has("<|start_header_id|>") {
                 "llama3"
+            } else if has("<|start_of_role|>") {
+                "granite"
             } else if has("<start_of_turn>") {
                 "gemma"
             } else if has("<|end|>"), has("<|user|>") || has("'<|' + message['role'] + '|>'") {
                 "phi3"
+            } else if has("<|user|>"), has("<|endoftext|>") {
+                "olmo2"
             } else if has("<|user|>"), has("eos_token") || has("</s>") {
                 "zephyr"
+            } else if has("'User: '"), has("'Assistant: '") {
+                "deepseek"
+            } else if has("### Instruction"), has("### Response") {
+                "alpaca"
             } else if has("[INST]") {
                 mistralName(has)
             } else {
                 nil
             }
-        guard var template = name.flatMap(named) else { return plain }
+        guard var template = name.flatMap(named) else { return nil }
         if template.name == "chatml" { template.defaultSystem = defaultSystem(source) }
         return template
     }

@@ -6,6 +6,12 @@ extension ChatTemplate {
     /// The template of that name, without any model's default system message; nil when unknown.
     public static func named(_ name: String) -> ChatTemplate? { known.first { $0.name == name } }
 
+    /// The name that was probably meant by one that `named(_:)` does not know, and all of them.
+    public static func advice(for name: String) -> String {
+        let near = names.first { $0.hasPrefix(name.lowercased()) || name.lowercased().hasPrefix($0) }
+        return (near.map { "Did you mean \($0)? " } ?? "") + "Known are " + names.joined(separator: ", ")
+    }
+
     /// SmolLM2, Qwen, Hermes, …
     static let chatml = turns("chatml", "<|im_end|>\n", "<|im_start|>assistant\n") { "<|im_start|>\($0)\n" }
 
@@ -50,6 +56,22 @@ extension ChatTemplate {
             generationPrompt: "<start_of_turn>model\n", trims: true),
         turns("phi3", "<|end|>\n", "<|assistant|>\n") { "<|\($0)|>\n" },
         turns("phi4", "<|im_end|>", "<|im_start|>assistant<|im_sep|>") { "<|im_start|>\($0)<|im_sep|>" },
+        turns("granite", "<|end_of_text|>\n", "<|start_of_role|>assistant<|end_of_role|>") {
+            "<|start_of_role|>\($0)<|end_of_role|>"
+        },
+        ChatTemplate(
+            name: "deepseek", system: .turn(Turn(before: "", after: "\n\n")),
+            user: Turn(before: "User: ", after: "\n\n"),
+            assistant: Turn(before: "Assistant: ", after: "<｜end▁of▁sentence｜>"), generationPrompt: "Assistant:"),
+        ChatTemplate(
+            name: "phi2", system: .inFirstUser(Turn(before: "", after: "\n")),
+            user: Turn(before: "Instruct: ", after: "\n"), assistant: Turn(before: "Output: ", after: "\n"),
+            generationPrompt: "Output:"),
+        ChatTemplate(
+            name: "alpaca", system: .turn(Turn(before: "", after: "\n\n")),
+            user: Turn(before: "### Instruction\n", after: "\n\n"),
+            assistant: Turn(before: "### Response\n", after: "<|endoftext|>\n"), generationPrompt: "### Response\n"),
+        turns("olmo2", "\n", "<|assistant|>\n") { "<|\($0)|>\n" },
         turns("zephyr", "</s>\n", "<|assistant|>\n") { "<|\($0)|>\n" },
         plain,
     ]

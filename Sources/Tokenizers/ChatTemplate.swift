@@ -1,3 +1,5 @@
+import Linux
+
 /// One message of a conversation.
 public struct ChatMessage: Sendable, Equatable {
     public enum Role: String, Sendable { case system, user, assistant }
@@ -26,10 +28,11 @@ public struct TextSegment: Sendable, Equatable {
 
 /// How a model expects a conversation to be written.
 ///
-/// A model's own template is a Jinja program. Nearly all of them write each message between two texts, so a template is
-/// data here and the program is only recognised; an interpreter would be larger than the rest of this room. What is
-/// not rendered: tools, reasoning switches, and the dates that Llama 3.1 and later put into their system message.
-/// BOS is never part of the text: `Tokenizer.encode(addSpecial: true)` adds it where the model wants it.
+/// A model's own template is a Jinja program, and it is run: revisions of one model differ in a newline, put a date or an
+/// empty thought into the prompt, or drop the system message, and a table of families got those wrong. The families are
+/// still here as data: to be named by the user, and for files whose program is missing or cannot be run. What is not
+/// rendered: tools, images, reasoning switches.
+/// BOS stands in the text where the program writes it; `Tokenizer.encode(_:addSpecial:)` never doubles it.
 public struct ChatTemplate: Sendable, Equatable {
     /// What stands around a message's content.
     struct Turn: Sendable, Equatable {
@@ -45,8 +48,12 @@ public struct ChatTemplate: Sendable, Equatable {
         case inFirstUser(Turn)
     }
 
-    /// For example `chatml`; `plain` when the model's template is unknown.
-    public let name: String
+    /// The family, for example `chatml`; `own` for a model's program that is of none of them.
+    public internal(set) var name: String
+    /// Why something else than the model's own template is used, as a sentence's beginning; nil when nothing is wrong.
+    public internal(set) var problem: String?
+    /// The model's own template; the rest is used where it is nil or gives up.
+    var program: JinjaTemplate?
     var system: System
     var user: Turn
     var assistant: Turn
@@ -59,16 +66,48 @@ public struct ChatTemplate: Sendable, Equatable {
     /// Whether the template trims white space around contents.
     var trims = false
 
+    /// What to tell the user about a file whose own template is not used; nil when nothing is wrong.
+    public func warning(for path: String) -> String? {
+        problem.map { "\(path): \($0); conversations are written as '\(name)' has them" }
+    }
+
     /// The conversation as one text.
     ///
-    /// - Parameter addGenerationPrompt: end with what makes the model answer as the assistant.
-    public func render(_ messages: [ChatMessage], addGenerationPrompt: Bool) -> String {
-        segments(messages, addGenerationPrompt: addGenerationPrompt).map(\.text).joined()
+    /// - Parameters:
+    ///   - addGenerationPrompt: end with what makes the model answer as the assistant.
+    ///   - now: the date that Llama 3.2, Granite and others are told.
+    public func render(
+        _ messages: [ChatMessage], addGenerationPrompt: Bool, now: Timestamp = .now()
+    ) -> String {
+        segments(messages, addGenerationPrompt: addGenerationPrompt, now: now).map(\.text).joined()
     }
 
     /// The conversation with markup and content told apart, for `Tokenizer.encode(_:addSpecial:)`: content that holds
     /// `<|im_end|>` then cannot end its turn.
-    public func segments(_ messages: [ChatMessage], addGenerationPrompt: Bool) -> [TextSegment] {
+    ///
+    /// A program that refuses a system message, as Gemma's does, gets it in the first user message.
+    public func segments(
+        _ messages: [ChatMessage], addGenerationPrompt: Bool, now: Timestamp = .now()
+    ) -> [TextSegment] {
+        guard let program, !messages.isEmpty else {
+            return familySegments(messages, addGenerationPrompt: addGenerationPrompt)
+        }
+        for messages in [messages, Self.folded(messages)] {
+            let segments = try? program.segments(messages, addGenerationPrompt: addGenerationPrompt, now: now)
+            if let segments { return segments }
+        }
+        // Two user messages in a row, for example.
+        return familySegments(messages, addGenerationPrompt: addGenerationPrompt)
+    }
+
+    /// The conversation with its system message put before the first user message's text.
+    private static func folded(_ messages: [ChatMessage]) -> [ChatMessage] {
+        guard messages.count > 1, messages[0].role == .system, messages[1].role == .user else { return messages }
+        let first = ChatMessage(.user, messages[0].content + "\n\n" + messages[1].content)
+        return [first] + messages[2...]
+    }
+
+    private func familySegments(_ messages: [ChatMessage], addGenerationPrompt: Bool) -> [TextSegment] {
         var output: [TextSegment] = []
         var waitingSystem: String?
         var isLaterUser = false

@@ -28,6 +28,9 @@ enum EndOfGeneration {
             vocabulary.markControl(token)
             tokens.insert(token)
         }
+        // Where there is a token for the end of the whole answer, this one ends a part of it.
+        func token(_ text: String) -> Int32? { vocabulary.token(for: Array(text.utf8)[...]) }
+        if token("<|return|>") != nil, token("<|call|>") != nil, let part = token("<|end|>") { tokens.remove(part) }
         for key in keys {
             if let token = try specialToken(key, file, vocabulary) { tokens.insert(token) }
         }

@@ -21,7 +21,8 @@ struct MergeTable: Sendable {
     /// Reads `tokenizer.ggml.merges`, whose entries are two tokens with a space between, best first.
     ///
     /// A merge of or into something that is no token is left out: llama.cpp would make such a word and then, finding no
-    /// token for it, fall back to its bytes, which no published vocabulary relies on.
+    /// token for it, fall back to its bytes, which no published vocabulary relies on. One into a control token is left
+    /// out too, so that no text can become one.
     init(_ file: GGUFFile, _ vocabulary: Vocabulary) throws(TokenizerError) {
         let key = "tokenizer.ggml.merges"
         guard let kind = file.type(of: key), kind.type == .array, kind.element == .string else {
@@ -46,7 +47,7 @@ struct MergeTable: Sendable {
         let first = UnsafeRawBufferPointer(rebasing: text[..<space])
         let second = UnsafeRawBufferPointer(rebasing: text[(space + 1)...])
         guard let left = vocabulary.token(written: first), let right = vocabulary.token(written: second),
-            let result = vocabulary.token(written: first, second)
+            let result = vocabulary.token(written: first, second), vocabulary.isText(Int(result))
         else { return }
         results[Int(rank)] = UInt32(result)
         let pair = Self.pair(UInt32(left), UInt32(right))

@@ -11,8 +11,8 @@ struct ModernWords: Sendable, Equatable {
 }
 
 extension TextRange {
-    private static let apostrophe: UInt8 = 0x27
-    private static let blank: UInt8 = 0x20
+    static let apostrophe: UInt8 = 0x27
+    static let blank: UInt8 = 0x20
 
     /// The end of the word at `start`, by GPT-2's expression:
     ///
@@ -53,7 +53,7 @@ extension TextRange {
     }
 
     /// `'s|'t|'re|'ve|'m|'ll|'d`.
-    private func contraction(_ start: Int, anyCase: Bool) -> Int? {
+    func contraction(_ start: Int, anyCase: Bool) -> Int? {
         let fold: UInt8 = anyCase ? 0x20 : 0
         guard start + 1 < end else { return nil }
         let first = text[start + 1] | fold
@@ -67,7 +67,7 @@ extension TextRange {
         }
     }
 
-    private func endOfNumber(_ start: Int, _ most: Int) -> Int {
+    func endOfNumber(_ start: Int, _ most: Int) -> Int {
         var at = start
         var count = 0
         while count < most, kind(at) == .number {
@@ -78,7 +78,7 @@ extension TextRange {
     }
 
     /// `\s*[\r\n]+`: white space through the last newline of the run, or nil without one.
-    private func endOfLine(_ start: Int) -> Int? {
+    func endOfLine(_ start: Int) -> Int? {
         var at = start
         var last: Int?
         while at < end {
@@ -93,7 +93,7 @@ extension TextRange {
     /// `\s+(?!\S)|\s+`: white space, but for its last character when a word follows that could take it.
     ///
     /// Always passes over at least one character, so that scanning ends whatever the text.
-    private func endOfSpace(_ start: Int) -> Int {
+    func endOfSpace(_ start: Int) -> Int {
         var at = start
         var beforeLast = start
         while at < end {
@@ -105,5 +105,5 @@ extension TextRange {
         return at
     }
 
-    private func isNewline(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
+    func isNewline(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
 }

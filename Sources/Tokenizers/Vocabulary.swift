@@ -18,16 +18,25 @@ struct Vocabulary: Sendable {
     /// Tokens are packed in 20 bits here and in `MergeTable`; the largest vocabularies hold some 262,000.
     static let largest = (1 << 20) - 2
 
+    /// How the file writes the text of normal tokens.
+    enum Writing: Sendable {
+        /// In GPT-2's alphabet of bytes.
+        case byteLevel
+        /// As it is, but for spaces, which are "▁" (U+2581).
+        case escapedSpaces
+    }
+
     let texts: GGUFStringArray
     private(set) var kinds: [TokenKind]
-    /// Whether normal tokens are written in the byte-level alphabet.
-    let byteLevel: Bool
+    let writing: Writing
+    /// Bytes of the longest token, as it is written.
+    private(set) var longest = 0
     /// Open addressing: 12 bits of hash and 20 bits of token + 1; 0 is free. At most 3/4 full.
     private var slots: [UInt32]
 
     var count: Int { texts.count }
 
-    init(_ file: GGUFFile, byteLevel: Bool) throws(TokenizerError) {
+    init(_ file: GGUFFile, _ writing: Writing) throws(TokenizerError) {
         guard let texts = file.strings("tokenizer.ggml.tokens"), !texts.isEmpty else {
             throw TokenizerError(absent: file.path, "tokenizer.ggml.tokens is missing")
         }
@@ -36,7 +45,7 @@ struct Vocabulary: Sendable {
                 unsupported: file.path, "it holds \(texts.count) tokens", "At most \(Self.largest) are supported")
         }
         self.texts = texts
-        self.byteLevel = byteLevel
+        self.writing = writing
         kinds = try Self.kinds(file, count: texts.count)
         slots = [UInt32](repeating: 0, count: tableSize(texts.count))
         for token in 0..<texts.count { insert(UInt32(token)) }
@@ -54,6 +63,9 @@ struct Vocabulary: Sendable {
 
     func kind(_ token: Int) -> TokenKind { kinds[token] }
 
+    /// Whether text may become this token without being asked to.
+    func isText(_ token: Int) -> Bool { kinds[token] == .normal || kinds[token] == .userDefined }
+
     /// Marks a token the file failed to mark as control, for example `<|im_end|>`.
     mutating func markControl(_ token: Int32) {
         kinds[Int(token)] = .control
@@ -62,24 +74,48 @@ struct Vocabulary: Sendable {
     /// Calls `body` with each byte of a token, as it stands in text.
     func forEachByte(of token: Int, _ body: (UInt8) -> Void) {
         let text = texts[token]
-        if byteLevel && kinds[token] == .normal {
-            ByteLevel.forEachByte(of: text, body)
-        } else {
-            for byte in text { body(byte) }
+        switch (kinds[token], writing) {
+        case (.byte, _): if let byte = ByteToken.byte(of: text) { body(byte) }
+        case (.normal, .byteLevel): ByteLevel.forEachByte(of: text, body)
+        case (.normal, .escapedSpaces): EscapedSpace.forEachByte(of: text, body)
+        default: for byte in text { body(byte) }
         }
     }
 
     /// The token whose bytes are exactly `bytes`; of equal tokens the last.
     func token(for bytes: ArraySlice<UInt8>) -> Int32? {
-        if byteLevel {
+        switch writing {
+        case .byteLevel:
             var hash = Hash()
             for byte in bytes { ByteLevel.forEachByte(ofWritten: byte) { hash.add($0) } }
             if let token = find(hash.value, { isByteLevel($0, bytes) }) { return token }
+        case .escapedSpaces:
+            let written = EscapedSpace.escaped(bytes)
+            if let token = token(written: written, 0..<written.count), kinds[Int(token)] == .normal { return token }
         }
         // Control and user-defined tokens are written as they are.
         var hash = Hash()
         for byte in bytes { hash.add(byte) }
-        return find(hash.value) { (!byteLevel || kinds[$0] != .normal) && texts[$0].elementsEqual(bytes) }
+        return find(hash.value) { kinds[$0] != .normal && texts[$0].elementsEqual(bytes) }
+    }
+
+    /// The token that is written in the file as `bytes[range]`.
+    @inline(__always)  // Called for every pair of symbols of every new word.
+    func token(written bytes: [UInt8], _ range: Range<Int>) -> Int32? {
+        var hash = Hash()
+        for index in range { hash.add(bytes[index]) }
+        return token(written: bytes, range, hash)
+    }
+
+    /// The same where the hash of the bytes is known.
+    @inline(__always)  // See above.
+    func token(written bytes: [UInt8], _ range: Range<Int>, _ hash: Hash) -> Int32? {
+        find(hash.value) { token in
+            let text = texts[token]
+            guard text.count == range.count else { return false }
+            for offset in 0..<text.count where text[offset] != bytes[range.lowerBound + offset] { return false }
+            return true
+        }
     }
 
     /// The token that is written in the file as the two texts after each other.
@@ -126,6 +162,7 @@ struct Vocabulary: Sendable {
 
     private mutating func insert(_ token: UInt32) {
         let text = texts[Int(token)]
+        longest = max(longest, text.count)
         var hash = Hash()
         for byte in text { hash.add(byte) }
         let mask = slots.count - 1

@@ -19,7 +19,7 @@ struct EmbedCommand: ParsableCommand {
     @Argument(help: "The text; without it, one text a line on stdin.") var text: [String] = []
 
     func run() throws {
-        let session = try options.open()
+        let session = try options.open(chats: false)
         let tokenizer = try session.model.tokenizer
         if !text.isEmpty { return try embed(text.joined(separator: " "), session, tokenizer) }
         while let line = readLine() {

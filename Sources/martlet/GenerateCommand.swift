@@ -49,7 +49,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let session = try options.open()
+        let session = try options.open(chats: !raw)
         let tokenizer = try session.model.tokenizer
         let text = try prompt ?? String(decoding: input(nil), as: UTF8.self)
         let tokens =

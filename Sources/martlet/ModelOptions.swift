@@ -1,5 +1,7 @@
 import ArgumentParser
+import GGUF
 import Inference
+import Tokenizers
 
 /// Where the model is and how it runs; shared by every command that computes.
 struct ModelOptions: ParsableArguments {
@@ -18,14 +20,26 @@ struct ModelOptions: ParsableArguments {
     @Option(name: .customLong("lora"), help: "A LoRA adapter, FILE or FILE=SCALE; may be given several times.")
     var adapters: [String] = []
 
+    @Option(help: "How conversations are written, by name; default what the model file says.")
+    var chatTemplate: String?
+
     func validate() throws {
         guard (0...64).contains(threads) else { throw ValidationError("--threads takes 0 to 64") }
         guard (context ?? 1) > 0 else { throw ValidationError("--context takes a positive number") }
+        if let chatTemplate, ChatTemplate.named(chatTemplate) == nil {
+            throw ValidationError(
+                "--chat-template \(quoted(chatTemplate)) is unknown. \(ChatTemplate.advice(for: chatTemplate))")
+        }
     }
 
-    /// Maps the model and prepares a session on it.
-    func open() throws -> Session {
-        let model = try Model(path: model)
+    /// Maps the model and prepares a session on it; warns where its conversations are written as a guess.
+    ///
+    /// - Parameter chats: whether the session will hold conversations.
+    func open(chats: Bool = true) throws -> Session {
+        let model = try Model(path: model, chatTemplate: chatTemplate.flatMap(ChatTemplate.named))
+        if chats, let warning = model.chatTemplate.warning(for: model.file.path) {
+            writeError("martlet: warning: \(warning). Name another with --chat-template")
+        }
         let session = try Session(
             model: model, context: context ?? min(2048, model.config.contextLength), threads: threads,
             kvCache: kvCache, ownsThread: true)

@@ -1,40 +1,97 @@
 import GGUF
+import Linux
 import Testing
 
 @testable import Tokenizers
 
 @Suite struct ChatTemplateTests {
-    private struct Model: Decodable {
-        struct Case: Decodable {
-            struct Message: Decodable {
-                let role: String
-                let content: String
-            }
-            let messages: [Message]
-            let addGenerationPrompt: Bool
-            let expected: String
+    /// What `render-chat-templates.py` writes.
+    private struct Published: Decodable {
+        struct Message: Decodable {
+            let role: String
+            let content: String
         }
-        let model: String
-        let name: String
-        let source: String
-        let cases: [Case]
+        struct Model: Decodable {
+            let model: String
+            let name: String
+            let bos: String
+            let eos: String
+            let source: String
+            /// By conversation: with and without generation prompt; nil where the template refuses.
+            let expected: [[String?]]
+        }
+        let conversations: [[Message]]
+        let models: [Model]
     }
 
+    /// 15 January 2027; the script has it too.
+    private let now = Timestamp(milliseconds: 1_800_000_000_000)
+
     @Test func `Published templates render what Jinja renders`() throws {
-        let models = try fixture("chat-templates.json", as: [Model].self)
-        try #require(models.count >= 9)
-        for model in models {
-            let template = ChatTemplate.detect(model.source)
-            #expect(template.name == model.name, "\(model.model)")
-            for test in model.cases {
-                let messages = try test.messages.map {
-                    try ChatMessage(#require(ChatMessage.Role(rawValue: $0.role)), $0.content)
+        let published = try fixture("chat-templates.json", as: Published.self)
+        try #require(published.models.count >= 30)
+        let conversations = try published.conversations.map { messages in
+            try messages.map { try ChatMessage(#require(ChatMessage.Role(rawValue: $0.role)), $0.content) }
+        }
+        for model in published.models {
+            let template = ChatTemplate.detect(model.source, bos: model.bos, eos: model.eos)
+            #expect(template.name == model.name && template.problem == nil, "\(model.model)")
+            for (messages, expected) in zip(conversations, model.expected) {
+                for (prompt, text) in zip([true, false], expected) {
+                    let segments = template.segments(messages, addGenerationPrompt: prompt, now: now)
+                    let rendered = segments.map(\.text).joined()
+                    if let text { #expect(rendered == text, "\(model.model)") }
+                    // What the user says is there, and is content, even where the template refuses.
+                    let content = segments.filter { !$0.isMarkup }.map(\.text).joined()
+                    #expect(messages.allSatisfy { $0.role != .user || content.contains(trimmed($0.content)) })
                 }
-                #expect(
-                    template.render(messages, addGenerationPrompt: test.addGenerationPrompt) == test.expected,
-                    "\(model.model)")
             }
         }
+    }
+
+    @Test func `A system message that the template refuses goes to the first user message`() throws {
+        let source = """
+            {% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system') }}{% endif %}\
+            <{{ m.role }}>{{ m.content }}{% endfor %}
+            """
+        let template = ChatTemplate.detect(source)
+        #expect(template.name == "own")
+        let messages = [ChatMessage(.system, "Be brief."), ChatMessage(.user, "Hi")]
+        #expect(template.render(messages, addGenerationPrompt: true) == "<user>Be brief.\n\nHi")
+    }
+
+    @Test func `A template that cannot be used is replaced and says why`() throws {
+        var vocabulary = try SmallVocabulary()
+        for (source, reason) in [
+            ("{% extends 'x' %}", "it uses 'extends'"), ("{{ 'fixed' }}", "it does not write what the user says"),
+            ("{{ raise_exception('no\nway') }}", "it says 'no\u{FFFD}way'"), ("{{ messages", "a tag has no end"),
+            ("{% for i in range(99999999) %}{% endfor %}", "it takes too many steps"),
+        ] {
+            vocabulary.writer.set("tokenizer.chat_template", .string(source))
+            let template = try ChatTemplate.detect(in: vocabulary.file())
+            #expect(template.name == "chatml", "\(source)")
+            #expect(template.problem?.contains(reason) == true, "\(template.problem ?? "")")
+            #expect(template.warning(for: "m.gguf")?.hasPrefix("m.gguf: the file's chat template") == true)
+            #expect(template.render([ChatMessage(.user, "Hi")], addGenerationPrompt: false).contains("user\nHi"))
+        }
+        #expect(try ChatTemplate.detect(in: SmallVocabulary().file()).problem == nil)
+    }
+
+    @Test func `A BOS of the template and one of the tokenizer are one`() throws {
+        var vocabulary = try SmallVocabulary()
+        vocabulary.writer.set("tokenizer.ggml.add_bos_token", .bool(true))
+        vocabulary.writer.set(
+            "tokenizer.chat_template", .string("{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"))
+        let template = try ChatTemplate.detect(in: vocabulary.file())
+        let segments = template.segments([ChatMessage(.user, "<|im_start|>")], addGenerationPrompt: false)
+        let tokens = try vocabulary.tokenizer().encode(segments, addSpecial: true)
+        #expect(tokens.filter { $0 < 3 } == [1, 2])
+        #expect(tokens.count > 3)
+    }
+
+    @Test func `Names are suggested`() {
+        #expect(ChatTemplate.advice(for: "Gemma3").hasPrefix("Did you mean gemma? Known are chatml, "))
+        #expect(ChatTemplate.advice(for: "x").hasPrefix("Known are chatml, "))
     }
 
     @Test func `Templates are found by name, without a model's own system message`() throws {

@@ -19,7 +19,22 @@ import Testing
         }
     }
 
-    @Test(arguments: kinds) func `Every text decodes to itself`(_ kind: String) throws {
+    static let publishedKinds = ["tekken", "gpt-4o", "deepseek-llm", "deepseek-coder", "deepseek-v3"]
+
+    @Test(arguments: publishedKinds) func `Pieces equal those of the published expressions`(_ kind: String) throws {
+        let texts = try fixture("texts.json", as: [String].self)
+        let expected = try #require(fixture("pieces.json", as: [String: [[Int]]].self)[kind])
+        try #require(texts.count == expected.count)
+        let words = try #require(PreTokenizer.named(kind))
+        for (text, lengths) in zip(texts, expected) {
+            var pieces: [Int] = []
+            let bytes = Array(text.utf8)
+            words.forEachPiece(of: bytes, in: 0..<bytes.count) { pieces.append($0.count) }
+            #expect(text.isEmpty || pieces == lengths, "\(text.debugDescription)")
+        }
+    }
+
+    @Test(arguments: kinds + publishedKinds) func `Every text decodes to itself`(_ kind: String) throws {
         let tokenizer = try SmallVocabulary(kind).tokenizer()
         for text in try fixture("texts.json", as: [String].self) {
             let tokens = tokenizer.encode(text, addSpecial: false, parseSpecial: false)
@@ -27,7 +42,8 @@ import Testing
         }
     }
 
-    @Test(arguments: kinds) func `Pieces cover the text without gap or overlap`(_ kind: String) throws {
+    @Test(arguments: kinds + publishedKinds) func `Pieces cover the text without gap or overlap`(_ kind: String) throws
+    {
         let words = try #require(PreTokenizer.named(kind))
         for text in try fixture("texts.json", as: [String].self) {
             var end = 0
@@ -43,7 +59,7 @@ import Testing
     @Test func `Scanning damaged UTF-8 ends and stays inside`() {
         // No caller passes any; this is the second line of defence.
         let bytes: [UInt8] = [0xF0, 0x9F, 0x20, 0xC3, 0x80, 0x80, 0xE2, 0x82, 0x31, 0xFF, 0xC3]
-        for kind in Self.kinds {
+        for kind in Self.kinds + Self.publishedKinds {
             var end = 0
             PreTokenizer.named(kind)?.forEachPiece(of: bytes, in: 0..<bytes.count) { piece in
                 #expect(piece.lowerBound == end && !piece.isEmpty)

@@ -30,13 +30,13 @@ import Testing
     }
 
     @Test(arguments: [
-        ("llama", "(SentencePiece)"), ("bert", "(WordPiece)"), ("t5", "(Unigram)"),
+        ("t5", "(Unigram)"), ("gemma4", "(Gemma 4)"), ("rwkv", "(RWKV)"),
         ("new\nthing", "'new\u{FFFD}thing'"),
     ])
     func `Other algorithms are named`(_ model: String, _ name: String) throws {
         let message = try refusal { $0.set("tokenizer.ggml.model", .string(model)) }
         #expect(message.contains("tokenizer model"))
-        #expect(message.contains("is not supported yet"))
+        #expect(message.contains("is not supported"))
         #expect(message.contains(name))
     }
 

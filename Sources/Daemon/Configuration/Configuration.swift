@@ -51,6 +51,8 @@ public struct Configuration: Sendable {
         /// `f16` or `q8_0`.
         public var kvCache: String
         public var lora: [String]
+        /// How conversations are written, by name; nil: as the model file says.
+        public var chatTemplate: String?
         /// Whether a copy with interleaved rows is made in the cache folder, for speed.
         public var pack = true
     }

@@ -1,5 +1,6 @@
 import Inference
 import JSON
+import Tokenizers
 
 extension ConfigurationReader {
     func models(_ root: TableReader) -> [Configuration.ModelSection] {
@@ -48,6 +49,7 @@ extension ConfigurationReader {
                 problems.error(adapter.line, "the adapter \(path) cannot be read", "Check the path and its rights")
             }
         }
+        let chatTemplate = chatTemplate(table)
         let pack = table.bool("pack") ?? true
         table.finish(hints: [
             "file": "Did you mean path?", "url": "Did you mean path? Models are files here",
@@ -55,7 +57,16 @@ extension ConfigurationReader {
         guard let path else { return nil }
         return Configuration.ModelSection(
             name: name, path: path.value, sha256: sha256, context: context, threads: threads, kvCache: kvCache,
-            lora: lora.map(\.value), pack: pack)
+            lora: lora.map(\.value), chatTemplate: chatTemplate, pack: pack)
+    }
+
+    private func chatTemplate(_ table: TableReader) -> String? {
+        guard let name = table.string("chat_template", example: "\"chatml\"") else { return nil }
+        if ChatTemplate.named(name.value) != nil { return name.value }
+        let near = Suggestion.nearest(to: name.value, in: ChatTemplate.names)
+        let advice = near.map { "Did you mean \"\($0)\"?" } ?? ChatTemplate.advice(for: name.value)
+        problems.error(name.line, "chat_template \"\(name.value)\" is unknown", advice)
+        return nil
     }
 
     private func kvCache(_ table: TableReader) -> String {

@@ -29,18 +29,24 @@ final class ModelRunner: TaskRunner {
 
     /// Maps and checks every model; weights stay in the page cache, and the cache of a session is taken page by page.
     init(
-        _ sections: [Configuration.ModelSection], isCancelled: @escaping @Sendable () -> Bool
+        _ sections: [Configuration.ModelSection], warn: (String) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool
     ) throws(DaemonError) {
         self.isCancelled = isCancelled
         for section in sections {
-            loaded[section.name] = try Self.load(section)
+            let model = try Self.load(section)
+            if let warning = model.model.chatTemplate.warning(for: section.path) {
+                warn("\(warning). Name another with chat_template in its [[model]]")
+            }
+            loaded[section.name] = model
             order.append(section.name)
         }
     }
 
     private static func load(_ section: Configuration.ModelSection) throws(DaemonError) -> Loaded {
         do {
-            let model = try Model(path: section.path)
+            let model = try Model(
+                path: section.path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named))
             if let expected = section.sha256 {
                 let digest = try SHA256.hexadecimal(ofFile: section.path)
                 guard digest == expected else {

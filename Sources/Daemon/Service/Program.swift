@@ -69,7 +69,7 @@ public enum Program {
         var parts = DaemonParts(
             transport: transport, spool: spool,
             makeRunner: { (models, isCancelled) throws(DaemonError) in
-                try ModelRunner(models, isCancelled: isCancelled)
+                try ModelRunner(models, warn: { logger.warning("\($0)") }, isCancelled: isCancelled)
             }, logger: logger)
         parts.build = build
         parts.notifier = ServiceNotifier()

@@ -1,0 +1,335 @@
+import GGUF
+
+/// Runs a template on a conversation.
+///
+/// A template comes from a file and may be hostile: steps, characters handled and depth are bounded, and whatever goes wrong is
+/// an error, never a trap.
+struct JinjaRenderer {
+    /// The text written so far.
+    private(set) var output: [UInt32] = []
+    private var scopes: [[String: JinjaValue]]
+    private var steps = 0
+    private var handled = 0
+    private var depth = 0
+    /// What `strftime_now` writes.
+    private let now: (String) -> String
+
+    /// Published templates take some hundred steps a message.
+    private static let mostSteps = 1_000_000
+    /// Characters made by all operations together; 4 bytes each.
+    private static let mostHandled = 1 << 25
+    private static let deepest = 250
+
+    init(_ variables: [String: JinjaValue], now: @escaping (String) -> String) {
+        scopes = [variables]
+        self.now = now
+    }
+
+    private enum Flow { case next, breakLoop, continueLoop }
+
+    mutating func run(_ nodes: [JinjaNode]) throws(JinjaError) {
+        _ = try render(nodes)
+    }
+
+    // MARK: Bounds
+
+    private mutating func step() throws(JinjaError) {
+        steps += 1
+        guard steps <= Self.mostSteps else { throw JinjaError("it takes too many steps") }
+    }
+
+    /// Counts what an operation made.
+    mutating func made(_ text: JinjaText) throws(JinjaError) -> JinjaValue {
+        try count(text.units.count)
+        return .text(text)
+    }
+
+    mutating func isEqual(_ left: JinjaValue, _ right: JinjaValue) throws(JinjaError) -> Bool {
+        let most = 1 << 22
+        var budget = most
+        let result = left.isEqual(right, &budget)
+        try count(most - budget)
+        guard budget > 0 else { throw JinjaError("it compares too much") }
+        return result
+    }
+
+    /// The first place of a part in a text.
+    mutating func position(of part: JinjaText, in text: JinjaText) throws(JinjaError) -> Int? {
+        try countSearch(of: part, in: text)
+        return text.position(of: part)
+    }
+
+    /// Looking for a part takes the product of the lengths at worst; for words it takes the length of the text.
+    mutating func countSearch(of part: JinjaText, in text: JinjaText) throws(JinjaError) {
+        try count(text.units.count + text.units.count / 16 * min(part.units.count, 1 << 20))
+    }
+
+    mutating func count(_ units: Int) throws(JinjaError) {
+        handled += units + 1
+        guard handled <= Self.mostHandled else { throw JinjaError("it makes too much text") }
+    }
+
+    // MARK: Nodes
+
+    private mutating func render(_ nodes: [JinjaNode]) throws(JinjaError) -> Flow {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepest else { throw JinjaError("it calls itself too often") }
+        for node in nodes {
+            try step()
+            switch node {
+            case .text(let text):
+                try write(JinjaText(text))
+            case .output(let expression):
+                try write(text(of: evaluate(expression)))
+            case .branch(let condition, let then, let otherwise):
+                let flow = try render(evaluate(condition).isTrue ? then : otherwise)
+                if flow != .next { return flow }
+            case .loop(let names, let over, let condition, let body, let otherwise):
+                let flow = try loop(names, over, condition, body, otherwise)
+                if flow != .next { return flow }
+            case .set(let object, let name, let expression):
+                try set(object, name, evaluate(expression))
+            case .capture(let name, let body):
+                try set(nil, name, .text(capture(body)))
+            case .macro(let name, let macro):
+                try set(nil, name, .function(.macro(macro)))
+            case .breakLoop: return .breakLoop
+            case .continueLoop: return .continueLoop
+            }
+        }
+        return .next
+    }
+
+    private mutating func write(_ text: JinjaText) throws(JinjaError) {
+        try count(text.units.count)
+        output += text.units
+    }
+
+    /// What nodes write, instead of writing it.
+    private mutating func capture(_ nodes: [JinjaNode]) throws(JinjaError) -> JinjaText {
+        let before = output
+        output = []
+        defer { output = before }
+        _ = try render(nodes)
+        return JinjaText(output)
+    }
+
+    private mutating func set(_ object: String?, _ name: String, _ value: JinjaValue) throws(JinjaError) {
+        guard let object else {
+            scopes[scopes.count - 1][name] = value
+            return
+        }
+        guard case .dict(let namespace) = variable(object) else {
+            throw JinjaError("\(quoted(object)) is no namespace")
+        }
+        guard !Self.holdsNamespace(value) else { throw JinjaError("a namespace is to hold another") }
+        namespace.set(name, value)
+    }
+
+    /// Messages are dictionaries too, and published templates put none into a namespace.
+    private static func holdsNamespace(_ value: JinjaValue) -> Bool {
+        switch value {
+        case .dict, .function(.method): true
+        case .list(let list): list.items.contains { if case .dict = $0 { true } else { false } }
+        default: false
+        }
+    }
+
+    private func variable(_ name: String) -> JinjaValue {
+        for scope in scopes.reversed() { if let value = scope[name] { return value } }
+        return Self.globals.contains(name) ? .function(.global(name)) : .undefined
+    }
+
+    private static let globals: Set<String> = ["raise_exception", "strftime_now", "namespace", "range", "dict"]
+
+    private mutating func loop(
+        _ names: [String], _ over: JinjaExpression, _ condition: JinjaExpression?, _ body: [JinjaNode],
+        _ otherwise: [JinjaNode]
+    ) throws(JinjaError) -> Flow {
+        var items: [JinjaValue] = []
+        scopes.append([:])
+        defer { scopes.removeLast() }
+        for item in try elements(of: evaluate(over)) {
+            try step()
+            try bind(names, item)
+            if let condition, try !evaluate(condition).isTrue { continue }
+            items.append(item)
+        }
+        if items.isEmpty { return try render(otherwise) }
+        for (index, item) in items.enumerated() {
+            scopes[scopes.count - 1] = [:]
+            try bind(names, item)
+            scopes[scopes.count - 1]["loop"] = .dict(Self.position(index, items))
+            if try render(body) == .breakLoop { break }
+        }
+        return .next
+    }
+
+    private mutating func bind(_ names: [String], _ item: JinjaValue) throws(JinjaError) {
+        if names.count == 1 {
+            scopes[scopes.count - 1][names[0]] = item
+            return
+        }
+        guard case .list(let list) = item, list.items.count == names.count else {
+            throw JinjaError("a loop takes apart what has not as many parts")
+        }
+        for (name, part) in zip(names, list.items) { scopes[scopes.count - 1][name] = part }
+    }
+
+    private static func position(_ index: Int, _ items: [JinjaValue]) -> JinjaDict {
+        JinjaDict([
+            ("index", .int(index + 1)), ("index0", .int(index)), ("first", .bool(index == 0)),
+            ("last", .bool(index + 1 == items.count)), ("length", .int(items.count)),
+            ("revindex", .int(items.count - index)), ("revindex0", .int(items.count - index - 1)),
+            ("previtem", index > 0 ? items[index - 1] : .undefined),
+            ("nextitem", index + 1 < items.count ? items[index + 1] : .undefined),
+        ])
+    }
+
+    // MARK: Expressions
+
+    mutating func evaluate(_ expression: JinjaExpression) throws(JinjaError) -> JinjaValue {
+        try step()
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepest else { throw JinjaError("it calls itself too often") }
+        switch expression {
+        case .none: return .none
+        case .bool(let value): return .bool(value)
+        case .int(let value): return .int(value)
+        case .float(let value): return .float(value)
+        case .text(let text): return try made(JinjaText(text))
+        case .name(let name): return variable(name)
+        case .list(let items):
+            var values: [JinjaValue] = []
+            for item in items { values.append(try evaluate(item)) }
+            return .list(values)
+        case .dict(let entries):
+            let dict = JinjaDict()
+            for entry in entries {
+                guard let key = entry.key, let name = JinjaDict.key(try evaluate(key)) else {
+                    throw JinjaError("a dictionary's key is no text")
+                }
+                dict.set(name, try evaluate(entry.value))
+            }
+            return .dict(dict)
+        case .attribute(let value, let name): return try attribute(evaluate(value), name)
+        case .index(let value, let index): return try element(evaluate(value), evaluate(index))
+        case .slice(let value, let from, let to, let step):
+            return try slice(evaluate(value), bound(from), bound(to), bound(step) ?? 1)
+        case .call(let function, let arguments): return try call(evaluate(function), evaluate(arguments))
+        case .filter(let value, let name, let arguments):
+            return try filter(evaluate(value), name, evaluate(arguments))
+        case .test(let value, let name, let arguments, let negated):
+            return .bool(try test(evaluate(value), name, evaluate(arguments)) != negated)
+        case .unary(let sign, let value): return try unary(sign, evaluate(value))
+        case .binary("and", let left, let right):
+            let value = try evaluate(left)
+            return value.isTrue ? try evaluate(right) : value
+        case .binary("or", let left, let right):
+            let value = try evaluate(left)
+            return value.isTrue ? value : try evaluate(right)
+        case .binary(let sign, let left, let right): return try binary(sign, evaluate(left), evaluate(right))
+        case .conditional(let condition, let then, let otherwise):
+            if try evaluate(condition).isTrue { return try evaluate(then) }
+            guard let otherwise else { return .undefined }
+            return try evaluate(otherwise)
+        }
+    }
+
+    private mutating func evaluate(_ arguments: [JinjaArgument]) throws(JinjaError) -> JinjaArguments {
+        var values = JinjaArguments()
+        for argument in arguments {
+            let value = try evaluate(argument.value)
+            if let name = argument.name { values.named[name] = value } else { values.positional.append(value) }
+        }
+        return values
+    }
+
+    private mutating func bound(_ expression: JinjaExpression?) throws(JinjaError) -> Int? {
+        guard let expression else { return nil }
+        switch try evaluate(expression) {
+        case .int(let value): return value
+        case .none: return nil
+        default: throw JinjaError("a bound of a slice is no number")
+        }
+    }
+
+    // MARK: Calls
+
+    private mutating func call(_ function: JinjaValue, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
+        switch function {
+        case .function(.global(let name)): return try global(name, arguments)
+        case .function(.method(let receiver, let name)): return try method(receiver, name, arguments)
+        case .function(.macro(let macro)): return try call(macro, arguments)
+        default: throw JinjaError("what is called is no function")
+        }
+    }
+
+    private mutating func call(_ macro: JinjaMacro, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
+        var scope: [String: JinjaValue] = [:]
+        for (index, parameter) in macro.parameters.enumerated() {
+            let name = parameter.name ?? ""
+            if index < arguments.positional.count {
+                scope[name] = arguments.positional[index]
+            } else if let value = arguments.named[name] {
+                scope[name] = value
+            } else if let standard = parameter.key {
+                scope[name] = try evaluate(standard)
+            } else {
+                scope[name] = .undefined
+            }
+        }
+        // A macro sees the template's variables, not its caller's.
+        let callers = scopes
+        scopes = [callers[0], scope]
+        defer { scopes = callers }
+        return .text(try capture(macro.body))
+    }
+
+    private mutating func global(_ name: String, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
+        switch name {
+        case "raise_exception":
+            throw JinjaError("it says \(quoted(try text(of: arguments.first).string))")
+        case "strftime_now":
+            return try made(JinjaText(now(try text(of: arguments.first).string)))
+        case "range":
+            return try range(arguments.positional)
+        default:  // namespace, dict
+            return .dict(JinjaDict(arguments.named.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
+        }
+    }
+
+    private mutating func range(_ bounds: [JinjaValue]) throws(JinjaError) -> JinjaValue {
+        var numbers: [Int] = []
+        for bound in bounds {
+            guard case .int(let number) = bound else { throw JinjaError("'range' takes numbers") }
+            numbers.append(number)
+        }
+        guard (1...3).contains(numbers.count), numbers.count < 3 || numbers[2] != 0 else {
+            throw JinjaError("'range' takes one to three numbers")
+        }
+        let from = numbers.count > 1 ? numbers[0] : 0
+        let to = numbers.count > 1 ? numbers[1] : numbers[0]
+        var items: [JinjaValue] = []
+        for number in stride(from: from, to: to, by: numbers.count > 2 ? numbers[2] : 1) {
+            try step()
+            items.append(.int(number))
+        }
+        return .list(items)
+    }
+}
+
+/// What a function, filter or test was handed.
+struct JinjaArguments {
+    var positional: [JinjaValue] = []
+    var named: [String: JinjaValue] = [:]
+
+    var first: JinjaValue { positional.first ?? .undefined }
+
+    /// The argument at a place or of a name.
+    subscript(index: Int, name: String) -> JinjaValue? {
+        index < positional.count ? positional[index] : named[name]
+    }
+}
