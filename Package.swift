@@ -91,7 +91,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CBuildInfo", "CLinux", "Constraints", "Daemon", "GGUF", "Inference", "JSON", "Tasks", "Transport", "Health", "Linux",
+                "CBuildInfo", "CLinux", "Constraints", "Daemon", "GGUF", "Inference", "JSON", "Tasks", "Transport",
+                "Health", "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

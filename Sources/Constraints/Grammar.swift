@@ -87,7 +87,8 @@ public struct Grammar: Sendable {
         let end = terms.bytes(ByteSet(PatternParser.textEnd))
         let any = terms.character(.all, .json)
         automata.append(try terms.unmarked(terms.sequence([start, any, end]), "a character"))
-        shortest = [[Int32]](repeating: [Int32](repeating: Self.endless, count: Self.mostLevels + 1), count: nodes.count)
+        shortest = [[Int32]](
+            repeating: [Int32](repeating: Self.endless, count: Self.mostLevels + 1), count: nodes.count)
         for level in 0...Self.mostLevels {
             for node in nodes.indices {
                 shortest[node][level] = nodes[node].map { length($0, level) }.min() ?? Self.endless
@@ -139,9 +140,10 @@ public struct Grammar: Sendable {
             total = Self.sum(total, length, count > 0 ? comma : 0)
             count += 1
         }
-        let free = rule.free.map { free in
-            Self.sum(2 + Int32(Self.colon.count), length(automata[free.names]), shortest[free.node][level])
-        }.min() ?? Self.endless
+        let free =
+            rule.free.map { free in
+                Self.sum(2 + Int32(Self.colon.count), length(automata[free.names]), shortest[free.node][level])
+            }.min() ?? Self.endless
         while count < rule.least, total < Self.endless {
             total = Self.sum(total, free, count > 0 ? comma : 0)
             count += 1
@@ -157,7 +159,8 @@ public struct Grammar: Sendable {
         guard count < rule.least else { return total }
         for index in count..<rule.least where total < Self.endless {
             let node = index < rule.first.count ? rule.first[index] : rule.rest
-            total = Self.sum(total, node.map { shortest[$0][level] } ?? Self.endless, index > 0 ? Int32(Self.comma.count) : 0)
+            total = Self.sum(
+                total, node.map { shortest[$0][level] } ?? Self.endless, index > 0 ? Int32(Self.comma.count) : 0)
         }
         return total
     }

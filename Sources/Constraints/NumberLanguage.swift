@@ -80,12 +80,18 @@ struct NumberLanguage: Hashable, Sendable {
     private static let mostFraction = 8
 
     mutating func restrict(lower bound: Bound) {
-        guard let old = lower else { return lower = bound }
+        guard let old = lower else {
+            lower = bound
+            return
+        }
         if old.value < bound.value || old.value == bound.value && bound.isExclusive { lower = bound }
     }
 
     mutating func restrict(upper bound: Bound) {
-        guard let old = upper else { return upper = bound }
+        guard let old = upper else {
+            upper = bound
+            return
+        }
         if bound.value < old.value || old.value == bound.value && bound.isExclusive { upper = bound }
     }
 
@@ -124,7 +130,9 @@ struct NumberLanguage: Hashable, Sendable {
         let most = max(Self.mostDigits, min(40, sides.map { $0.low?.value.whole.count ?? 0 }.max() ?? 0))
         let finest = [lower, upper].map { $0?.value.fraction.count ?? 0 }.max() ?? 0
         let limits = (digits: most, fraction: integral ? 0 : max(Self.mostFraction, min(finest + 1, most)))
-        let splits = (UInt8(ascii: "0")...UInt8(ascii: "9")).map { ByteSet($0) } + [UInt8(ascii: "."), UInt8(ascii: "-")].map { ByteSet($0) }
+        let splits =
+            (UInt8(ascii: "0")...UInt8(ascii: "9")).map { ByteSet($0) }
+            + [UInt8(ascii: "."), UInt8(ascii: "-")].map { ByteSet($0) }
         let dfa = try ByteDFA.explore(State(), splits: splits, limit: 1 << 15) { state, byte in
             Self.next(state, byte, sides, limits, divisor)
         } accepts: { state in
@@ -167,7 +175,8 @@ struct NumberLanguage: Hashable, Sendable {
         case .begin, .sign: state.place = .whole
         case .whole: guard !state.isZero, state.digits < limits.digits else { return nil }
         case .point: state.place = .fraction
-        case .fraction: guard state.digits < limits.fraction, state.whole + state.digits < limits.digits else { return nil }
+        case .fraction:
+            guard state.digits < limits.fraction, state.whole + state.digits < limits.digits else { return nil }
         }
         compare(digit, &state.low, side.low, state)
         compare(digit, &state.high, side.high, state)

@@ -73,9 +73,9 @@ struct PatternParser {
 
     private mutating func quantified(_ terms: inout Expressions) throws(GrammarError) -> Int {
         let atom = try atom(&terms)
-        let place = at
         guard let (least, most) = try quantifier() else { return atom }
         _ = take("?")
+        let place = at
         if try quantifier() != nil {
             throw failure("a repetition is repeated", "Put the first one into a group", at: place)
         }
@@ -96,7 +96,9 @@ struct PatternParser {
         var most = least
         if take(",") { most = try number() ?? .max }
         guard take("}") else { throw failure("a repetition does not end with }", #"Write {2}, {2,} or {2,5}, or \{"#) }
-        guard least <= most else { throw failure("a repetition's bounds are in the wrong order", "Swap them", at: place) }
+        guard least <= most else {
+            throw failure("a repetition's bounds are in the wrong order", "Swap them", at: place)
+        }
         return (least, most)
     }
 
@@ -140,7 +142,7 @@ struct PatternParser {
                 guard next != "=", next != "!" else {
                     throw failure("look-behind is not supported", "Write a pattern without it", at: place)
                 }
-                while let scalar = next, scalar != ">" , scalar != ")" { _ = take(scalar) }
+                while let scalar = next, scalar != ">", scalar != ")" { _ = take(scalar) }
                 guard take(">") else { throw failure("the group's name does not end", "Write (?<name>…)", at: place) }
             } else if !take(":") {
                 let isLook = next == "=" || next == "!"

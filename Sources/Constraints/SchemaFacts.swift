@@ -122,6 +122,7 @@ struct KeywordReader {
             }
             // A format that the standard does not name is an annotation.
             if let pattern = StringFormat.patterns[format] { facts.text.patterns.insert(pattern) }
+            if let most = StringFormat.most[format] { facts.text.most = min(facts.text.most, most) }
         default: break
         }
     }
@@ -196,7 +197,8 @@ struct Canonical: Hashable {
             var last: [String: JSONValue] = [:]
             for (key, value) in members { last[key] = value }
             let sorted = last.sorted { $0.key < $1.key }
-            return "{" + sorted.map { JSONValue.string($0.key).text + ":" + text($0.value) }.joined(separator: ",") + "}"
+            return "{" + sorted.map { JSONValue.string($0.key).text + ":" + text($0.value) }.joined(separator: ",")
+                + "}"
         default: return value.text
         }
     }

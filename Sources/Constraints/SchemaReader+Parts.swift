@@ -83,7 +83,9 @@ extension SchemaReader {
             let (first, rest) = try elements(place)
             firsts.append(first)
             rests.append(rest)
-            if let least = place.schema["minItems"] { rule.least = max(rule.least, try reader.count("minItems", least)) }
+            if let least = place.schema["minItems"] {
+                rule.least = max(rule.least, try reader.count("minItems", least))
+            }
             if let most = place.schema["maxItems"] { rule.most = min(rule.most, try reader.count("maxItems", most)) }
             isUnique = isUnique || place.schema["uniqueItems"]?.bool == true
         }

@@ -127,7 +127,9 @@ struct SchemaReader {
         let schema: JSONObject
         switch try subschema(pointer) {
         case .bool(true): return
-        case .bool(false): return facts.kinds = []
+        case .bool(false):
+            facts.kinds = []
+            return
         case .object(let object): schema = object
         default: throw GrammarError(pointer, "a schema must be an object, true or false", "Correct it")
         }

@@ -14,7 +14,7 @@ struct StringLanguage: Hashable, Sendable {
     /// Whether only the length is bounded: then no automaton is needed.
     var isLengthOnly: Bool { patterns.isEmpty && only == nil && except.isEmpty && exceptPatterns.isEmpty }
 
-    /// Beside patterns, longer texts than this are not produced: states multiply.
+    /// Beside patterns, longer texts than this are not produced where a length is bounded: states multiply.
     static let mostBesidePattern = 256
 
     /// The automaton of the text between the quotes.
@@ -26,10 +26,7 @@ struct StringLanguage: Hashable, Sendable {
         let end = terms.bytes(ByteSet(PatternParser.textEnd))
         let symbol = terms.either([character, start, end])
         let some = terms.repeated(symbol, 0)
-        var parts: [Int] = []
-        var longest = most
-        if most < .max { longest = min(most, max(least, Self.mostBesidePattern)) }
-        parts.append(terms.sequence([start, terms.repeated(character, least, longest), end]))
+        var parts = [terms.sequence([start, terms.repeated(character, 0), end])]
         for pattern in patterns.sorted() {
             let term = try PatternParser.parse(pattern, alphabet, into: &terms)
             parts.append(terms.sequence([some, term, some]))
@@ -51,7 +48,9 @@ struct StringLanguage: Hashable, Sendable {
             let texts = literals(except.sorted(), &terms)
             parts.append(terms.not(texts))
         }
-        return try terms.unmarked(terms.both(parts), what)
+        let automaton = try terms.unmarked(terms.both(parts), what).minimized()
+        return least > 0 || most < .max
+            ? try automaton.counting(least, min(most, max(least, Self.mostBesidePattern)), what) : automaton
     }
 
     /// The automaton of a whole text that a pattern matches from beginning to end.
@@ -72,7 +71,7 @@ struct StringLanguage: Hashable, Sendable {
 /// some programs cannot represent, are not produced.
 enum StringFormat {
     private static let octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-    private static let label = "[A-Za-z0-9]([-A-Za-z0-9]{0,30}[A-Za-z0-9])?"
+    private static let label = "[A-Za-z0-9]+(-+[A-Za-z0-9]+)*"
     private static let date =
         "((?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-"
         + "(?:(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
@@ -88,7 +87,7 @@ enum StringFormat {
             "^P([0-9]{1,4}W|[0-9]{1,4}D(T\(clock))?|T\(clock)"
             + "|[0-9]{1,4}M([0-9]{1,4}D)?(T\(clock))?|[0-9]{1,4}Y([0-9]{1,4}M([0-9]{1,4}D)?)?(T\(clock))?)$",
         "email": "^[A-Za-z0-9]([A-Za-z0-9_+-]|\\.[A-Za-z0-9])*@(\(label)\\.)+[A-Za-z]{2,10}$",
-        "hostname": "^(\(label)\\.){0,4}[A-Za-z]([-A-Za-z0-9]{0,30}[A-Za-z0-9])?$",
+        "hostname": "^(\(label)\\.)*[A-Za-z]+(-+[A-Za-z0-9]+)*$",
         "ipv4": "^(\(octet)\\.){3}\(octet)$",
         "ipv6": "^([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}$",
         "uri": "^https?://(\(label)\\.)+[A-Za-z]{2,10}(:[1-9][0-9]{0,3})?(/[-A-Za-z0-9._~]+)*/?"
@@ -96,6 +95,9 @@ enum StringFormat {
         "uuid": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
     ]
     private static let clock = "([0-9]{1,4}S|[0-9]{1,4}M([0-9]{1,4}S)?|[0-9]{1,4}H([0-9]{1,4}M([0-9]{1,4}S)?)?)"
+
+    /// The longest label of a domain has 63 characters; a text of no more keeps that without being counted twice.
+    static let most: [String: Int] = ["hostname": 63, "email": 63]
 
     /// Formats of the standard that we do not have: to ignore them would produce invalid texts.
     static let refused: Set<String> = [

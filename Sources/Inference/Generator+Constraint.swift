@@ -25,7 +25,9 @@ extension Generator {
     /// Begins to follow a constraint; throws when no text that it allows fits.
     mutating func follow(_ constraint: Constraint, promptTokens: Int) throws(GenerationError) {
         var guide = ConstraintState(constraint)
-        let room = room - promptTokens
+        let room = min(limit, session.usableContext - session.count - promptTokens + 1)
+        // A prompt that does not fit has an error of its own.
+        guard room > 0 else { return }
         guard let (_, tokens) = guide.completion() else { throw .constraintUnwritable }
         guard tokens <= room else { throw .constraintTooLong(tokens: tokens, room: room) }
         self.guide = guide

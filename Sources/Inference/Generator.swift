@@ -27,7 +27,7 @@ public struct Generator {
 
     let session: Session
     let tokenizer: Tokenizer
-    private let limit: Int
+    let limit: Int
     var sampler: Sampler
     private var stream = TextStream()
     private(set) var recent: [Int32] = []

@@ -19,7 +19,8 @@ import Testing
             if step > 1 { language.divisors = [step] }
             let automaton = try language.automaton("it")
             for value in -1200...1200 {
-                let fits = (isExclusive ? low < value && value < high : (low...high).contains(value)) && value % step == 0
+                let fits =
+                    (isExclusive ? low < value && value < high : (low...high).contains(value)) && value % step == 0
                 #expect(automaton.matches(String(value).utf8) == fits, "\(value) in \(low)…\(high) / \(step)")
             }
             for text in ["-0", "01", "+1", "1.0", "", "-", "1e2", "--1"] { #expect(!automaton.matches(text.utf8)) }
@@ -39,11 +40,15 @@ import Testing
             let automaton = try language.automaton("it")
             for value in -1700...1700 {
                 let fits = isExclusive ? low < value && value < high : (low...high).contains(value)
-                #expect(automaton.matches(decimal(value).utf8) == (fits && value != 0 || fits && !decimal(value).hasPrefix("-")))
+                #expect(
+                    automaton.matches(decimal(value).utf8)
+                        == (fits && value != 0 || fits && !decimal(value).hasPrefix("-")))
                 // A third digit: half a hundredth farther from zero.
                 let farther = value < 0 ? value * 10 - 5 : value * 10 + 5
-                let fitsToo = isExclusive ? low * 10 < farther && farther < high * 10 : (low * 10...high * 10).contains(farther)
-                #expect(automaton.matches((decimal(value) + "5").utf8) == fitsToo, "\(decimal(value))5 in \(low) \(high)")
+                let fitsToo =
+                    isExclusive ? low * 10 < farther && farther < high * 10 : (low * 10...high * 10).contains(farther)
+                #expect(
+                    automaton.matches((decimal(value) + "5").utf8) == fitsToo, "\(decimal(value))5 in \(low) \(high)")
             }
         }
     }
@@ -53,7 +58,9 @@ import Testing
         language.restrict(lower: bound("1.5e-3", false))
         language.restrict(upper: bound("2.5E+3", true))
         let automaton = try language.automaton("it")
-        for good in ["0.0015", "0.00151", "1", "2499.99999999", "2499"] { #expect(automaton.matches(good.utf8), "\(good)") }
+        for good in ["0.0015", "0.00151", "1", "2499.99999999", "2499"] {
+            #expect(automaton.matches(good.utf8), "\(good)")
+        }
         for bad in ["0.0014", "0.001", "2500", "2500.0", "-1", "0"] { #expect(!automaton.matches(bad.utf8), "\(bad)") }
         let free = try NumberLanguage().automaton("it")
         for good in ["0", "-0.5", "123456789012345", "0.12345678"] { #expect(free.matches(good.utf8), "\(good)") }
@@ -63,7 +70,9 @@ import Testing
     }
 
     @Test func decimalsAreComparedExactly() throws {
-        let sorted = ["-1e300", "-10.5", "-10.25", "-1", "-0.001", "0", "1e-300", "0.1", "0.10000000000000001", "9", "10", "1e2"]
+        let sorted = [
+            "-1e300", "-10.5", "-10.25", "-1", "-0.001", "0", "1e-300", "0.1", "0.10000000000000001", "9", "10", "1e2",
+        ]
         for (index, text) in sorted.enumerated() {
             for (other, second) in sorted.enumerated() {
                 let (a, b) = (try #require(parsed(text)), try #require(parsed(second)))

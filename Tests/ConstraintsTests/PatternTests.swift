@@ -105,11 +105,14 @@ private indirect enum Sketch {
     }
 
     @Test(arguments: [
-        (#"\d{2}"#, ["12"], ["1", "1a", "٣٤"]), (#"[\w-]+"#, ["a-_9"], ["é", ""]), (#"\s\S"#, [" a", "\u{A0}b"], ["ab"]),
+        (#"\d{2}"#, ["12"], ["1", "1a", "٣٤"]), (#"[\w-]+"#, ["a-_9"], ["é", ""]),
+        (#"\s\S"#, [" a", "\u{A0}b"], ["ab"]),
         (#"\u00e9\x41\u{1F600}\uD83D\uDE00"#, ["éA😀😀"], ["e"]), (#"\^\$\.\*\/\-"#, ["^$.*/-"], []),
-        (#"[^\d\n]"#, ["a", "é", "😀"], ["1", "\n"]), (#"a{,2}"#, ["a{,2}"], ["aa"]), (#"(?<x>a)|b?"#, ["a", "b", ""], ["ab"]),
+        (#"[^\d\n]"#, ["a", "é", "😀"], ["1", "\n"]), (#"a{,2}"#, ["a{,2}"], ["aa"]),
+        (#"(?<x>a)|b?"#, ["a", "b", ""], ["ab"]),
         (#"[a\-z\]]+?"#, ["a-z]"], ["b"]), (#"\cJ\t\v\f\0"#, ["\n\t\u{B}\u{C}\0"], []), ("[]", [], ["", "a"]),
-        ("[^]", ["a", "\n", "😀"], ["", "ab"]), ("^a$|^b", ["a", "b"], ["ab"]), (".", ["é", "€", "😀"], ["\n", "\u{2028}"]),
+        ("[^]", ["a", "\n", "😀"], ["", "ab"]), ("^a$|^b", ["a", "b"], ["ab"]),
+        (".", ["é", "€", "😀"], ["\n", "\u{2028}"]),
     ])
     func readsTheSyntax(_ pattern: String, _ good: [String], _ bad: [String]) throws {
         if pattern == "[]" {
@@ -125,9 +128,11 @@ private indirect enum Sketch {
         ("a(?=b)", "at 2: look-ahead"), ("(?<!a)b", "at 1: look-behind"), (#"(a)\1"#, "at 4: back references"),
         (#"\bfoo"#, "at 1: word boundaries"), (#"\p{L}"#, "at 1: \\p"), ("(a", "at 1: a group does not end"),
         ("a)", "at 2: there is a )"), ("[a", "at 1: a class does not end"), ("*a", "at 1: there is nothing to repeat"),
-        ("a**", "at 3: a repetition is repeated"), ("a{3,2}", "wrong order"), ("[z-a]", "wrong order"), ("a\\", "backslash"),
+        ("a**", "at 3: a repetition is repeated"), ("a{3,2}", "wrong order"), ("[z-a]", "wrong order"),
+        ("a\\", "backslash"),
         ("a{99999}", "more than 1000"), (#"\u12"#, "hexadecimal"), (#"\ud800"#, "hexadecimal"), (#"\q"#, "unknown"),
-        ("(?i)a", "flags"), (String(repeating: "(", count: 60), "deeper"), (String(repeating: "a", count: 1001), "longer"),
+        ("(?i)a", "flags"), (String(repeating: "(", count: 60), "deeper"),
+        (String(repeating: "a", count: 1001), "longer"),
     ])
     func refusesWithThePosition(_ pattern: String, _ reason: String) {
         let error = #expect(throws: GrammarError.self) { try Grammar(pattern: pattern) }
@@ -135,7 +140,8 @@ private indirect enum Sketch {
     }
 
     @Test(arguments: [
-        "(a|b)*a(a|b){40}", "((a{900}){900}){900}", "(.*.*.*x){200}", "(a?){1000}(a?){1000}b", "((((a*)*)*)*)*c{500}.{900}",
+        "(a|b)*a(a|b){40}", "((a{900}){900}){900}", "(.*.*.*x){200}", "(a?){1000}(a?){1000}b",
+        "((((a*)*)*)*)*c{500}.{900}",
     ])
     func hostilePatternsEndSoon(_ pattern: String) {
         let start = ContinuousClock.now
@@ -156,7 +162,9 @@ private indirect enum Sketch {
                 #expect(automaton.matches([first, second]) == (isValid ?? false))
             }
         }
-        for bytes: [UInt8] in [[0xED, 0xA0, 0x80], [0xE0, 0x80, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xF0, 0x80, 0x80, 0x80]] {
+        for bytes: [UInt8] in [
+            [0xED, 0xA0, 0x80], [0xE0, 0x80, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xF0, 0x80, 0x80, 0x80],
+        ] {
             #expect(!automaton.matches(bytes))
         }
     }
