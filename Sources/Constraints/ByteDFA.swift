@@ -179,6 +179,8 @@ extension ByteDFA {
             guard next.state != Self.dead else { return nil }
             next.isEscaped = !state.isEscaped && byte == UInt8(ascii: "\\")
             if !state.isEscaped, byte & 0xC0 != 0x80 { next.count += 1 }
+            // Without an upper bound it makes no difference how many more there are.
+            if most == .max { next.count = min(next.count, least) }
             return next.count > most ? nil : next
         } accepts: {
             accepts[Int($0.state)] && $0.count >= least

@@ -49,8 +49,9 @@ struct StringLanguage: Hashable, Sendable {
             parts.append(terms.not(texts))
         }
         let automaton = try terms.unmarked(terms.both(parts), what).minimized()
-        return least > 0 || most < .max
-            ? try automaton.counting(least, min(most, max(least, Self.mostBesidePattern)), what) : automaton
+        guard least > 0 || most < .max else { return automaton }
+        let longest = most == .max ? .max : min(most, max(least, Self.mostBesidePattern))
+        return try automaton.counting(least, longest, what)
     }
 
     /// The automaton of a whole text that a pattern matches from beginning to end.
