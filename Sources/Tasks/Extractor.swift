@@ -30,13 +30,14 @@ public final class Extractor {
     private let suffix: [Int32]
     private let mostTokens: Int
 
-    /// The instruction when there is no other; the schema stands behind it, for what its names and descriptions say.
-    public static let standardPrompt =
-        "Read the text and answer with one line of JSON that says what the text says. The JSON follows this schema:"
+    /// The instruction when there is no other. Without the schema: a model as small as SmolLM2-135M takes the first
+    /// value that it has read there (measured: one text of four right with it, four without). Name `{{schema}}` in a
+    /// prompt of your own for larger ones.
+    public static let standardPrompt = "Extract the data from the text as JSON.\n\nText: {{text}}"
 
     /// - Parameters:
     ///   - schema: the JSON Schema's text.
-    ///   - prompt: the instruction; nil for the default with the schema. The text goes where it says `{{text}}`, the schema
+    ///   - prompt: the instruction; nil for the default. The text goes where it says `{{text}}`, the schema
     ///     where it says `{{schema}}`; a prompt without `{{text}}` gets it behind its end.
     ///   - mostTokens: of one answer.
     public init(
@@ -67,7 +68,7 @@ public final class Extractor {
     private static func message(_ prompt: String?, _ schema: [UInt8]) -> String {
         // Without the blanks that people indent a schema with: each is a token to compute.
         let compact = (try? JSONValue(parsing: schema))?.text ?? ""
-        var text = (prompt ?? standardPrompt + "\n{{schema}}").replacing(PromptParts.mark, with: "")
+        var text = (prompt ?? standardPrompt).replacing(PromptParts.mark, with: "")
         text = text.replacing("{{schema}}", with: compact.replacing(PromptParts.mark, with: ""))
         guard let place = text.range(of: ClassifyPrompt.textMark) else { return text + "\n\nText: " + PromptParts.mark }
         text.replaceSubrange(place, with: PromptParts.mark)
