@@ -67,10 +67,12 @@ let package = Package(
         // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Tokenizers", dependencies: ["GGUF", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
+        // Optimised in debug builds too: a mask is a walk over the whole vocabulary.
+        .target(name: "Constraints", dependencies: ["JSON"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(
-            name: "Inference", dependencies: ["GGUF", "Kernels", "QuantBlocks", "Tokenizers", "Linux"],
+            name: "Inference", dependencies: ["Constraints", "GGUF", "Kernels", "QuantBlocks", "Tokenizers", "Linux"],
             swiftSettings: [.unsafeFlags(["-O"])]),
-        .target(name: "Tasks", dependencies: ["Inference", "Tokenizers", "Linux"]),
+        .target(name: "Tasks", dependencies: ["Constraints", "Inference", "JSON", "Tokenizers", "Linux"]),
         .target(name: "Transport", dependencies: ["CMosquitto", "CLinux", "Linux"]),
         .target(name: "Spool", dependencies: ["CSQLite", "Linux"]),
         .target(name: "Health", dependencies: ["Linux"]),
@@ -89,7 +91,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CBuildInfo", "CLinux", "Daemon", "GGUF", "Inference", "JSON", "Tasks", "Transport", "Health", "Linux",
+                "CBuildInfo", "CLinux", "Constraints", "Daemon", "GGUF", "Inference", "JSON", "Tasks", "Transport",
+                "Health", "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -102,6 +105,8 @@ let package = Package(
 
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(
+            name: "ConstraintsTests", dependencies: ["Constraints", "JSON"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .testTarget(
             name: "DaemonTests",
             dependencies: [
                 "Daemon", "Health", "Inference", "JSON", "Linux", "Spool", "TestModels", "TestSupport", "Transport",
@@ -111,7 +116,8 @@ let package = Package(
             name: "KernelsTests", dependencies: ["Kernels", "QuantBlocks", "Linux"],
             swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "TestModels", dependencies: ["GGUF", "Inference", "JSON", "Linux"], path: "Tests/Models"),
-        .testTarget(name: "InferenceTests", dependencies: ["Inference", "Tokenizers", "TestModels"]),
+        .testTarget(
+            name: "InferenceTests", dependencies: ["Constraints", "Inference", "JSON", "Tokenizers", "TestModels"]),
         .testTarget(name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),

@@ -1,3 +1,4 @@
+import Constraints
 import Tokenizers
 
 /// Writes text behind a prompt, token by token.
@@ -21,29 +22,37 @@ public struct Generator {
     /// Tokens written, the one that ended the text not counted.
     public private(set) var tokenCount = 0
 
-    private let session: Session
-    private let tokenizer: Tokenizer
-    private let limit: Int
-    private var sampler: Sampler
+    /// Nanoseconds spent on the constraint.
+    public internal(set) var constraintNanoseconds: UInt64 = 0
+
+    let session: Session
+    let tokenizer: Tokenizer
+    let limit: Int
+    var sampler: Sampler
     private var stream = TextStream()
-    private var recent: [Int32] = []
-    private var pending: Int32?
     /// Whether no text was written yet, and the prompt ends with a special token.
     private var begins: Bool
+    private(set) var recent: [Int32] = []
+    /// Tokens of the text that are not computed yet.
+    private var pending: [Int32] = []
+    private var bytes: [UInt8] = []
+    var guide: ConstraintState?
     private let isCancelled: () -> Bool
 
     /// Tokens that a repeat penalty looks back on, as llama.cpp's default.
-    private static let memory = 64
+    static let memory = 64
 
     /// Computes the prompt behind what the session holds.
     ///
     /// - Parameters:
     ///   - prompt: at least one token; it must fit the session's context.
     ///   - mostTokens: of text; the end-of-generation token comes on top.
+    ///   - constraint: what the text must be. It then always is, whatever the limits: near them the text is brought to
+    ///     its nearest end, and one that does not fit at all is refused here.
     ///   - isCancelled: asked between passes; a prompt on a small board takes a minute.
     public init(
         _ session: Session, prompt: [Int32], options: SamplerOptions = SamplerOptions(), mostTokens: Int,
-        isCancelled: @escaping () -> Bool = { false }
+        constraint: Constraint? = nil, isCancelled: @escaping () -> Bool = { false }
     ) throws(GenerationError) {
         self.session = session
         do throws(TokenizerError) { tokenizer = try session.model.tokenizer } catch { throw .tokenizer(error) }
@@ -52,6 +61,7 @@ public struct Generator {
         limit = max(0, mostTokens)
         sampler = Sampler(options)
         recent.reserveCapacity(2 * Self.memory)
+        if let constraint { try follow(constraint, promptTokens: prompt.count) }
         try compute(prompt)
         recent = Array(prompt.suffix(Self.memory))
     }
@@ -74,26 +84,51 @@ public struct Generator {
     }
 
     private mutating func step() throws(GenerationError) -> String {
+        guard guide == nil else { return try constrainedStep() }
         guard tokenCount < limit else { return end(.tokenLimit) }
-        if let last = pending {
-            // The last token is computed only now that another one is wanted.
-            guard session.count < session.context else { return end(.contextFull) }
-            guard !isCancelled() else { return end(.cancelled) }
-            do throws(InferenceError) { try session.evaluate(last) } catch { throw .inference(error) }
-        }
+        guard session.count + pending.count <= session.context else { return end(.contextFull) }
+        guard try computePending() else { return end(.cancelled) }
         let token = sampler.sample(session.logits(), recent: recent.suffix(Self.memory))
         if tokenizer.isEndOfGeneration(token) { return end(.endOfGeneration) }
+        return write(token)
+    }
+
+    /// Tokens that can still be written: what is left of the limit and of the context. The last one needs no cell.
+    var room: Int { min(limit - tokenCount, session.usableContext - session.count - pending.count + 1) }
+
+    /// Computes what was written last, only now that another token is wanted; false when cancelled.
+    mutating func computePending() throws(GenerationError) -> Bool {
+        guard !pending.isEmpty else { return true }
+        guard !isCancelled() else { return false }
+        do throws(InferenceError) {
+            if pending.count == 1 { try session.evaluate(pending[0]) } else { try session.evaluate(pending) }
+        } catch {
+            throw .inference(error)
+        }
+        pending.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    /// Adds a token to the text; the whole characters that are known now.
+    mutating func write(_ token: Int32) -> String {
         tokenCount += 1
-        pending = token
+        pending.append(token)
         if recent.count >= 2 * Self.memory { recent.removeFirst(Self.memory) }
         recent.append(token)
-        var bytes: [UInt8] = []
-        tokenizer.append(token, to: &bytes, begins: begins)
+        bytes.removeAll(keepingCapacity: true)
+        // What a constraint wants is written as it is, a blank at its beginning too.
+        tokenizer.append(token, to: &bytes, begins: begins && guide == nil)
         begins = begins && bytes.isEmpty
         return stream.append(bytes)
     }
 
-    private mutating func end(_ ending: Ending) -> String {
+    /// Adds text that no model need see, as `tokens` tokens.
+    mutating func write(last text: [UInt8], tokens: Int) -> String {
+        tokenCount += tokens
+        return stream.append(text)
+    }
+
+    mutating func end(_ ending: Ending) -> String {
         self.ending = ending
         return ""
     }
@@ -123,6 +158,10 @@ public enum GenerationError: Error, CustomStringConvertible, Sendable {
     case tokenizer(TokenizerError)
     case inference(InferenceError)
     case promptTooLong(tokens: Int, room: Int)
+    /// Not even the shortest text that the constraint allows fits.
+    case constraintTooLong(tokens: Int, room: Int)
+    /// The vocabulary cannot write what the constraint wants.
+    case constraintUnwritable
 
     public var description: String {
         switch self {
@@ -130,6 +169,11 @@ public enum GenerationError: Error, CustomStringConvertible, Sendable {
         case .inference(let error): error.description
         case .promptTooLong(let tokens, let room):
             "the prompt is \(tokens) tokens long, and \(room) fit. Shorten it or raise `context`."
+        case .constraintTooLong(let tokens, let room):
+            "the shortest answer that the constraint allows takes \(tokens) tokens, and \(max(0, room)) fit. "
+                + "Allow more tokens, raise `context`, or ask for less."
+        case .constraintUnwritable:
+            "the model's vocabulary cannot write what the constraint wants. Use a model with tokens for all bytes."
         }
     }
 }

@@ -1,5 +1,7 @@
+import Constraints
 import GGUF
 import Kernels
+import Synchronization
 import Tokenizers
 
 /// A model ready to run: its shape, its mapped weights and its tokenizer. Immutable and shared by sessions.
@@ -13,6 +15,8 @@ public final class Model: Sendable {
     public let tier: KernelTier
     /// The file with interleaved rows that the weights are mapped from, where there is one.
     private let packed: GGUFFile?
+    /// Made when the first constraint asks for it.
+    let tokenTrie = Mutex<TokenTrie?>(nil)
     let weights: MappedWeights
     let table: KernelTable
 

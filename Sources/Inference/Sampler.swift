@@ -1,6 +1,10 @@
+import Constraints
 import Glibc
 
 /// Chooses tokens from logits.
+///
+/// Steps in the order of llama.cpp's default chain: constraint, repeat penalty, `topK`, `topP`, `minP`, temperature, draw.
+/// `topP` and `minP` therefore see probabilities at temperature 1, of the tokens that `topK` left.
 ///
 /// Deterministic: equal logits are ordered by token, and all chance comes from the seed. After the first token nothing is
 /// allocated. Tokens are not sorted: a heap gives them up one by one until enough are known.
@@ -32,13 +36,16 @@ public struct Sampler: Sendable {
     /// - Parameters:
     ///   - logits: one for each token of the vocabulary; what is not a number is never chosen.
     ///   - recent: the last tokens, for the repeat penalty.
-    public mutating func sample(_ logits: UnsafeBufferPointer<Float>, recent: ArraySlice<Int32> = []) -> Int32 {
+    ///   - allowed: the tokens to choose from; nil for all.
+    public mutating func sample(
+        _ logits: UnsafeBufferPointer<Float>, recent: ArraySlice<Int32> = [], allowed: TokenMask? = nil
+    ) -> Int32 {
         let penalizes = options.repeatPenalty != 1 && !recent.isEmpty
         if penalizes { mark(recent, true, logits.count) }
         defer { if penalizes { mark(recent, false, logits.count) } }
-        guard let best = mostLikely(logits) else { return 0 }
+        guard let best = mostLikely(logits, allowed) else { return 0 }
         guard options.temperature > 0, options.topK != 1 else { return best.token }
-        collect(logits)
+        collect(logits, allowed)
         return draw(best.logit)
     }
 
@@ -56,10 +63,17 @@ public struct Sampler: Sendable {
         return logit <= 0 ? logit * options.repeatPenalty : logit / options.repeatPenalty
     }
 
-    private func mostLikely(_ logits: UnsafeBufferPointer<Float>) -> Candidate? {
+    /// Calls `body` with each token that may be chosen.
+    @inline(__always)  // The body is a comparison; a call for each token would cost more than all the rest.
+    private static func forEach(_ count: Int, _ allowed: TokenMask?, _ body: (Int) -> Void) {
+        if let allowed { return allowed.forEach(below: count, body) }
+        for token in 0..<count { body(token) }
+    }
+
+    private func mostLikely(_ logits: UnsafeBufferPointer<Float>, _ allowed: TokenMask?) -> Candidate? {
         var best: Candidate?
         var floor = -Float.infinity
-        for token in logits.indices {
+        Self.forEach(logits.count, allowed) { token in
             let logit = logit(logits, token)
             // False for NaN, which therefore never wins.
             if logit > floor {
@@ -75,13 +89,13 @@ public struct Sampler: Sendable {
     /// Puts the `topK` most likely tokens into the heap, the most likely on top.
     ///
     /// While more come, the heap holds only that many with the least likely on top: most tokens cost one comparison.
-    private mutating func collect(_ logits: UnsafeBufferPointer<Float>) {
+    private mutating func collect(_ logits: UnsafeBufferPointer<Float>, _ allowed: TokenMask?) {
         heap.removeAll(keepingCapacity: true)
         let limit = options.topK > 0 ? min(options.topK, logits.count) : logits.count
         heap.reserveCapacity(limit)
-        for token in logits.indices {
+        Self.forEach(logits.count, allowed) { token in
             let logit = logit(logits, token)
-            guard logit > -.infinity else { continue }
+            guard logit > -.infinity else { return }
             let candidate = Candidate(logit: logit, token: Int32(truncatingIfNeeded: token))
             if heap.count < limit {
                 heap.append(candidate)

@@ -1,3 +1,4 @@
+import Constraints
 import Daemon
 import GGUF
 import Glibc
@@ -40,6 +41,7 @@ struct CommandError: Error {
         case let error as TokenizerError: CommandError(.data, error.description)
         case let error as InferenceError: CommandError(.data, error.description)
         case let error as GenerationError: CommandError(.data, error.description)
+        case let error as GrammarError: CommandError(.data, error.description)
         case let error as TaskError: CommandError(.data, error.description)
         case let error as ConfigurationError:
             CommandError(

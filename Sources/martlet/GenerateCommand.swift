@@ -1,4 +1,5 @@
 import ArgumentParser
+import Constraints
 import Inference
 import Tokenizers
 
@@ -18,37 +19,33 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: "Tokens to generate at most.")
     var maxTokens = 256
 
-    @Option(help: "0 is greedy; higher is more varied.")
-    var temperature: Float = 0
+    @OptionGroup var sampling: SamplingOptions
 
-    @Option(help: "Sample from the K most likely tokens; 0 takes all.")
-    var topK = 40
+    @Option(help: "Write JSON that this JSON Schema allows, a file.")
+    var jsonSchema: String?
 
-    @Option(help: "Sample from the most likely tokens that reach this probability together.")
-    var topP: Float = 0.95
+    @Option(help: "Write text that this regular expression matches as a whole.")
+    var regex: String?
 
-    @Option(help: "Drop tokens less likely than this share of the most likely one.")
-    var minP: Float = 0.05
-
-    @Option(help: "Divide the scores of recent tokens; 1 is off.")
-    var repeatPenalty: Float = 1
-
-    @Option(help: "The same seed gives the same text.")
-    var seed: UInt64 = 0
+    @Option(help: "Write one of these texts, separated by commas.")
+    var choice: String?
 
     func validate() throws {
         guard maxTokens > 0 else { throw ValidationError("--max-tokens takes a positive number") }
-        guard temperature >= 0, temperature.isFinite else { throw ValidationError("--temperature takes 0 or more") }
-        guard topK >= 0 else { throw ValidationError("--top-k takes 0 or more") }
-        guard (0...1).contains(topP), (0...1).contains(minP) else {
-            throw ValidationError("--top-p and --min-p take 0 to 1")
-        }
-        guard repeatPenalty > 0, repeatPenalty.isFinite else {
-            throw ValidationError("--repeat-penalty takes a positive number")
+        guard [jsonSchema, regex, choice].compactMap(\.self).count <= 1 else {
+            throw ValidationError("--json-schema, --regex and --choice exclude one another")
         }
     }
 
+    /// What the text must be; nil for anything.
+    private func grammar() throws -> Grammar? {
+        if let jsonSchema { return try Grammar(schema: input(jsonSchema)) }
+        if let regex { return try Grammar(pattern: regex) }
+        return try choice.map { try Grammar(choices: $0.split(separator: ",").map { trim(String($0)) }) }
+    }
+
     func run() throws {
+        let grammar = try grammar()
         let session = try options.open(chats: !raw)
         let tokenizer = try session.model.tokenizer
         let text = try prompt ?? String(decoding: input(nil), as: UTF8.self)
@@ -59,9 +56,9 @@ struct GenerateCommand: ParsableCommand {
                 session.model.chatTemplate.segments([ChatMessage(.user, text)], addGenerationPrompt: true),
                 addSpecial: true)
         guard !tokens.isEmpty else { throw CommandError(.data, "the prompt is empty. Give some text with --prompt") }
-        let sampling = SamplerOptions(
-            temperature: temperature, topK: topK, topP: topP, minP: minP, repeatPenalty: repeatPenalty, seed: seed)
-        var generator = try Generator(session, prompt: tokens, options: sampling, mostTokens: maxTokens)
+        var generator = try Generator(
+            session, prompt: tokens, options: sampling.values, mostTokens: maxTokens,
+            constraint: try grammar.map { try session.model.constraint($0) })
         while let piece = try generator.next() { writeOutput(piece) }
         writeOutput("\n")
     }

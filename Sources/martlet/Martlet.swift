@@ -12,9 +12,9 @@ struct Martlet: ParsableCommand {
         discussion: "Start with `martlet demo`. The daemon is `martlet run --config FILE`.",
         version: version,
         subcommands: [
-            RunCommand.self, DemoCommand.self, ClassifyCommand.self, SummarizeCommand.self, EmbedCommand.self,
-            GenerateCommand.self,
-            ModelCommand.self, BenchCommand.self, DoctorCommand.self, ConfigCommand.self,
+            RunCommand.self, DemoCommand.self, ClassifyCommand.self, SummarizeCommand.self, ExtractCommand.self,
+            EmbedCommand.self, GenerateCommand.self, ModelCommand.self, BenchCommand.self, DoctorCommand.self,
+            ConfigCommand.self,
         ])
 
     /// What `--version` prints: version, commit, compiler and the kernel tiers inside.

@@ -1,0 +1,69 @@
+import JSON
+import Testing
+
+@testable import Constraints
+
+@Suite struct HostileSchemaTests {
+    private static let seeds = [
+        ##"{"type":"object","properties":{"a":{"type":"integer","minimum":-5,"maximum":1e2},"b":{"$ref":"#/$defs/l"}},"required":["a"],"$defs":{"l":{"anyOf":[{"type":"null"},{"type":"array","items":{"$ref":"#/$defs/l"},"maxItems":3}]}}}"##,
+        #"{"allOf":[{"type":"object","patternProperties":{"^s":{"type":"string","maxLength":5}}},{"oneOf":[{"required":["x"]},{"const":3}]}],"minProperties":2}"#,
+        #"{"enum":[1,"x",[true]],"uniqueItems":true,"items":{"enum":[1,2,3]},"pattern":"^(a|b){2,9}$","format":"date-time","multipleOf":3}"#,
+    ]
+
+    /// Damaged schemas are compiled or refused in one line, and what is compiled can be completed.
+    @Test func mutatedSchemasNeitherCrashNorHang() throws {
+        var random = Random(state: 7)
+        let letters = Array(#"{}[]",:0123456789.-eE^$()|*+?\abcdtrufals#/"#.utf8)
+        var compiled = 0
+        for round in 0..<600 {
+            var text = Array(Self.seeds[round % Self.seeds.count].utf8)
+            for _ in 0...random.below(3) {
+                let at = random.below(text.count)
+                switch random.below(4) {
+                case 0: text[at] = letters[random.below(letters.count)]
+                case 1: text.remove(at: at)
+                case 2: text.insert(letters[random.below(letters.count)], at: at)
+                default:
+                    let other = random.below(text.count)
+                    text.replaceSubrange(
+                        min(at, other)..<min(at, other),
+                        with: text[min(at, other)..<min(max(at, other), min(at, other) + 20)])
+                }
+            }
+            do throws(GrammarError) {
+                let grammar = try Grammar(schema: text)
+                compiled += 1
+                var state = ConstraintState(Constraint(grammar, Self.trie))
+                let completion = state.completion()
+                #expect(completion.map { grammar.accepts($0.text) } == true)
+            } catch {
+                #expect(!error.description.contains("\n"))
+            }
+        }
+        #expect(compiled > 40)
+    }
+
+    private static let trie = testTrie()
+
+    @Test func deepAndWideSchemasAreRefusedOrCompiledSoon() {
+        let start = ContinuousClock.now
+        var chain = ##"{"$ref":"#/$defs/0","$defs":{"##
+        chain += (0..<3000).map { ##""\##($0)":{"$ref":"#/$defs/\##($0 + 1)"}"## }.joined(separator: ",") + "}}"
+        let wide =
+            #"{"type":"object","properties":{"# + (0..<255).map { #""p\#($0)":{}"# }.joined(separator: ",") + "}}"
+        // Each level doubles the alternatives.
+        var product = #"{"allOf":["#
+        product +=
+            (0..<20).map { #"{"anyOf":[{"title":"\#($0)"},{"description":"\#($0)"}]}"# }.joined(separator: ",") + "]}"
+        let long = #"{"type":"object","minProperties":200}"#
+        for schema in [
+            chain, wide, product, long, #"{"type":"string","minLength":900000000}"#,
+            String(repeating: "[", count: 99_999),
+        ] {
+            guard let grammar = try? Grammar.schema(schema) else { continue }
+            var machine = Machine(grammar)
+            _ = machine.step(machine.start, UInt8(ascii: "{"))
+        }
+        #expect(ContinuousClock.now - start < .seconds(20))
+    }
+}
