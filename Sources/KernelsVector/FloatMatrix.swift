@@ -27,6 +27,30 @@ public func vectorGemvF16(
     }
 }
 
+/// y (rows) = rows of bfloat16 × one float vector of length k.
+@inline(never)  // entry of a tier
+public func vectorGemvBF16(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) {
+    for r in 0..<rows {
+        let row = (w + r &* rowBytes).assumingMemoryBound(to: UInt16.self)
+        var (s0, s1) = (F8.zero, F8.zero)
+        var j = 0
+        while j &+ 16 <= k {
+            s0 = fma(loadBrains(row + j), loadFloats(x + j), s0)
+            s1 = fma(loadBrains(row + (j &+ 8)), loadFloats(x + (j &+ 8)), s1)
+            j &+= 16
+        }
+        var total = sum(s0 + s1)
+        while j < k {
+            total += brain(row + j) * x[j]
+            j &+= 1
+        }
+        y[r] = total
+    }
+}
+
 /// y (rows) = rows of floats × one float vector of length k.
 @inline(never)  // entry of a tier
 public func vectorGemvF32(
@@ -100,6 +124,19 @@ public func vectorUnpackF16(
     for r in 0..<tileRows {
         let row = w + (r < rows ? r : 0) &* rowBytes
         for j in 0..<k { to[j &* tileRows &+ r] = r < rows ? half(row + j &* 2) : 0 }
+    }
+}
+
+/// Widens up to `tileRows` rows of bfloat16 to a float tile (k, tileRows).
+@inline(never)  // entry of a tier
+public func vectorUnpackBF16(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
+    _ meta: UnsafeMutablePointer<Float>
+) {
+    let to = tile.assumingMemoryBound(to: Float.self)
+    for r in 0..<tileRows {
+        let row = w + (r < rows ? r : 0) &* rowBytes
+        for j in 0..<k { to[j &* tileRows &+ r] = r < rows ? brain(row + j &* 2) : 0 }
     }
 }
 

@@ -91,6 +91,7 @@ private let floatOrderTolerance: Float = 3e-5
                 var w = format.randomRows(rows, k, &random)
                 let size = format.block.bytes
                 for i in w.indices where !format.halves.contains(i % size & ~1) { w[i] = fill }
+                if format == .mxfp4 { for i in stride(from: 0, to: w.count, by: size) { w[i] = 125 } }
                 var a = TestActivations(tokens: 4, k: k, &random)
                 for i in a.q.indices { a.q[i] = Int8(127 * sign) }
                 for i in stride(from: 0, to: a.ds.count, by: 2) { a.ds[i + 1] = a.ds[i] * 127 * 32 * sign }
