@@ -19,7 +19,7 @@ extension KernelTable {
             case .q3_K: ProductKernels(gemv: avx2GemvQ3_K, unpack: avx2UnpackQ3_K, gemm: avx512GemmHalves)
             case .iq4_XS: ProductKernels(gemv: avx2GemvIQ4_XS, unpack: avx2UnpackIQ4_XS, gemm: avx512GemmSigned)
             case .mxfp4: ProductKernels(gemv: avx2GemvMXFP4, unpack: avx2UnpackMXFP4, gemm: avx512GemmSigned)
-            case .f32, .f16, .bf16: .vector(format)
+            case .f32, .f16, .bf16: .vector(format, gemm: avx512GemmFloat)
             }
         } interleaved: { format in
             switch format {

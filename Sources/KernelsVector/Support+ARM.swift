@@ -71,8 +71,8 @@ func loadHalves(_ address: UnsafePointer<UInt16>) -> F8 {
 
 /// Eight numbers of bfloat16 widened.
 @inline(__always)  // two instructions
-func loadBrains(_ address: UnsafePointer<UInt16>) -> F8 {
-    let words = UnsafeRawPointer(address).loadUnaligned(as: SIMD8<UInt16>.self)
+func loadBrains(_ address: UnsafeRawPointer) -> F8 {
+    let words = address.loadUnaligned(as: SIMD8<UInt16>.self)
     return F8(lowHalf: martlet_raise_low(words), highHalf: martlet_raise_high(words))
 }
 

@@ -55,8 +55,8 @@ func loadHalves(_ address: UnsafePointer<UInt16>) -> F8 {
 
 /// Eight numbers of bfloat16 widened.
 @inline(__always)  // two instructions
-func loadBrains(_ address: UnsafePointer<UInt16>) -> F8 {
-    let words = _mm256_cvtepu16_epi32(UnsafeRawPointer(address).loadUnaligned(as: SIMD2<Int64>.self))
+func loadBrains(_ address: UnsafeRawPointer) -> F8 {
+    let words = _mm256_cvtepu16_epi32(address.loadUnaligned(as: SIMD2<Int64>.self))
     return _mm256_castsi256_ps(_mm256_slli_epi32(words, 16))
 }
 

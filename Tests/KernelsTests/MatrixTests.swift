@@ -15,7 +15,7 @@ private let floatOrderTolerance: Float = 3e-5
     static let rows = [1, 3, 4, 8, 17, 33]
     static let tokens = [1, 2, 3, 5, 8, 13]
 
-    @Test(arguments: blockFixtures)
+    @Test(arguments: blockFixtures + smallBlockFixtures)
     func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {
         var weights = [Float](repeating: .nan, count: fixture.weights.count)
         fixture.bytes.withUnsafeBytes {
@@ -97,8 +97,8 @@ private let floatOrderTolerance: Float = 3e-5
                 for i in stride(from: 0, to: a.ds.count, by: 2) { a.ds[i + 1] = a.ds[i] * 127 * 32 * sign }
                 let expected = oracle(format, w, rows: rows, a, tokens: 4)
                 let kernels = KernelTable(tier: tier)[format]
-                #expect(relativeError(product(kernels, w, rows: rows, a, tokens: 4), expected) < 1e-5)
-                #expect(relativeError(tiledProduct(kernels, w, rows: rows, a, tokens: 4), expected) < 1e-5)
+                #expect(relativeError(product(kernels, w, rows: rows, a, tokens: 4), expected) < orderTolerance)
+                #expect(relativeError(tiledProduct(kernels, w, rows: rows, a, tokens: 4), expected) < orderTolerance)
             }
         }
     }
