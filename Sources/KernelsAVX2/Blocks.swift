@@ -20,7 +20,8 @@ extension Block32 {
     /// d twice.
     @inline(__always)  // three instructions in every block
     static func scales(_ block: UnsafeRawPointer) -> SIMD4<Float> {
-        _mm_cvtph_ps(_mm_cvtsi32_si128(Int32(truncatingIfNeeded: UInt32(block.loadUnaligned(as: UInt16.self)) &* 0x1_0001)))
+        _mm_cvtph_ps(
+            _mm_cvtsi32_si128(Int32(truncatingIfNeeded: UInt32(block.loadUnaligned(as: UInt16.self)) &* 0x1_0001)))
     }
 
     /// d and m, two halves.

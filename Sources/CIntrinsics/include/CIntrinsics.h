@@ -69,6 +69,9 @@ MARTLET_NEON float32x4_t martlet_widen_half4(uint16x4_t a) { return vcvt_f32_f16
 /// The upper halves of four words.
 MARTLET_NEON uint16x4_t martlet_high_words(uint32x4_t a) { return vshrn_n_u32(a, 16); }
 
+/// Powers of two from their exponents.
+MARTLET_NEON float32x4_t martlet_exponents(uint32x4_t a) { return vreinterpretq_f32_u32(vshlq_n_u32(a, 23)); }
+
 /// Four unsigned bytes widened.
 MARTLET_NEON int32x4_t martlet_widen_bytes4(uint32_t bytes) {
     uint16x8_t words = vmovl_u8(vcreate_u8(bytes));
