@@ -16,7 +16,12 @@ extension KernelTable {
             case .q6_K: ProductKernels(gemv: dotprodGemvQ6_K, unpack: neonUnpackQuadsQ6_K, gemm: dotprodGemmHalves)
             case .iq4_NL:
                 ProductKernels(gemv: dotprodGemvIQ4_NL, unpack: neonUnpackQuadsIQ4_NL, gemm: dotprodGemmScaled)
-            case .f32, .f16: .vector(format)
+            case .q2_K: ProductKernels(gemv: dotprodGemvQ2_K, unpack: neonUnpackQuadsQ2_K, gemm: dotprodGemmHalfMinima)
+            case .q3_K: ProductKernels(gemv: dotprodGemvQ3_K, unpack: neonUnpackQuadsQ3_K, gemm: dotprodGemmHalves)
+            case .iq4_XS:
+                ProductKernels(gemv: dotprodGemvIQ4_XS, unpack: neonUnpackQuadsIQ4_XS, gemm: dotprodGemmScaled)
+            case .mxfp4: ProductKernels(gemv: dotprodGemvMXFP4, unpack: neonUnpackQuadsMXFP4, gemm: dotprodGemmScaled)
+            case .f32, .f16, .bf16: .vector(format)
             }
         } interleaved: { format in
             switch format {
@@ -29,7 +34,7 @@ extension KernelTable {
             case .q5_K: InterleavedKernels(dotprodGemvInterleavedQ5_K, neonUnpackQuadsInterleavedQ5_K)
             case .q6_K: InterleavedKernels(dotprodGemvInterleavedQ6_K, neonUnpackQuadsInterleavedQ6_K)
             case .iq4_NL: InterleavedKernels(dotprodGemvInterleavedIQ4_NL, neonUnpackQuadsInterleavedIQ4_NL)
-            case .f32, .f16: nil
+            case .f32, .f16, .bf16, .q2_K, .q3_K, .iq4_XS, .mxfp4: nil
             }
         }
     }

@@ -17,7 +17,12 @@ extension KernelTable {
             case .q5_K: ProductKernels(gemv: dotprodGemvQ5_K, unpack: neonUnpackOctetsQ5_K, gemm: i8mmGemmMinima)
             case .q6_K: ProductKernels(gemv: dotprodGemvQ6_K, unpack: neonUnpackOctetsQ6_K, gemm: i8mmGemmHalves)
             case .iq4_NL: ProductKernels(gemv: dotprodGemvIQ4_NL, unpack: neonUnpackOctetsIQ4_NL, gemm: i8mmGemmScaled)
-            case .f32, .f16: .vector(format)
+            case .q2_K: ProductKernels(gemv: dotprodGemvQ2_K, unpack: neonUnpackOctetsQ2_K, gemm: i8mmGemmHalfMinima)
+            case .q3_K: ProductKernels(gemv: dotprodGemvQ3_K, unpack: neonUnpackOctetsQ3_K, gemm: i8mmGemmHalves)
+            case .iq4_XS:
+                ProductKernels(gemv: dotprodGemvIQ4_XS, unpack: neonUnpackOctetsIQ4_XS, gemm: i8mmGemmScaled)
+            case .mxfp4: ProductKernels(gemv: dotprodGemvMXFP4, unpack: neonUnpackOctetsMXFP4, gemm: i8mmGemmScaled)
+            case .f32, .f16, .bf16: .vector(format)
             }
         } interleaved: { format in
             switch format {
@@ -30,7 +35,7 @@ extension KernelTable {
             case .q5_K: InterleavedKernels(dotprodGemvInterleavedQ5_K, neonUnpackOctetsInterleavedQ5_K)
             case .q6_K: InterleavedKernels(dotprodGemvInterleavedQ6_K, neonUnpackOctetsInterleavedQ6_K)
             case .iq4_NL: InterleavedKernels(dotprodGemvInterleavedIQ4_NL, neonUnpackOctetsInterleavedIQ4_NL)
-            case .f32, .f16: nil
+            case .f32, .f16, .bf16, .q2_K, .q3_K, .iq4_XS, .mxfp4: nil
             }
         }
     }

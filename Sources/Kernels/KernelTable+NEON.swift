@@ -14,7 +14,11 @@ extension KernelTable {
             case .q5_K: ProductKernels(gemv: neonGemvQ5_K, unpack: neonUnpackQ5_K, gemm: neonGemmFiveMinima)
             case .q6_K: ProductKernels(gemv: neonGemvQ6_K, unpack: neonUnpackQ6_K, gemm: neonGemmSix)
             case .iq4_NL: ProductKernels(gemv: neonGemvIQ4_NL, unpack: neonUnpackIQ4_NL, gemm: neonGemmByte)
-            case .f32, .f16: .vector(format)
+            case .q2_K: ProductKernels(gemv: neonGemvQ2_K, unpack: neonUnpackQ2_K, gemm: neonGemmHalfMinima)
+            case .q3_K: ProductKernels(gemv: neonGemvQ3_K, unpack: neonUnpackQ3_K, gemm: neonGemmThree)
+            case .iq4_XS: ProductKernels(gemv: neonGemvIQ4_XS, unpack: neonUnpackIQ4_XS, gemm: neonGemmByte)
+            case .mxfp4: ProductKernels(gemv: neonGemvMXFP4, unpack: neonUnpackMXFP4, gemm: neonGemmFive)
+            case .f32, .f16, .bf16: .vector(format)
             }
         } interleaved: { format in
             switch format {
@@ -27,7 +31,7 @@ extension KernelTable {
             case .q5_K: InterleavedKernels(neonGemvInterleavedQ5_K, neonUnpackInterleavedQ5_K)
             case .q6_K: InterleavedKernels(neonGemvInterleavedQ6_K, neonUnpackInterleavedQ6_K)
             case .iq4_NL: InterleavedKernels(neonGemvInterleavedIQ4_NL, neonUnpackInterleavedIQ4_NL)
-            case .f32, .f16: nil
+            case .f32, .f16, .bf16, .q2_K, .q3_K, .iq4_XS, .mxfp4: nil
             }
         }
     }

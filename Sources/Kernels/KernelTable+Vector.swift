@@ -17,10 +17,12 @@ extension KernelTable {
 }
 
 extension ProductKernels {
-    /// The products of weights that are floats, which need no instructions of their own.
-    static func vector(_ format: WeightFormat) -> ProductKernels {
-        format == .f16
-            ? ProductKernels(gemv: vectorGemvF16, unpack: vectorUnpackF16, gemm: vectorGemmFloat)
-            : ProductKernels(gemv: vectorGemvF32, unpack: vectorUnpackF32, gemm: vectorGemmFloat)
+    /// The products of weights that are floats, which need few instructions of their own.
+    static func vector(_ format: WeightFormat, gemm: GemmKernel = vectorGemmFloat) -> ProductKernels {
+        switch format {
+        case .f16: ProductKernels(gemv: vectorGemvF16, unpack: vectorUnpackF16, gemm: gemm)
+        case .bf16: ProductKernels(gemv: vectorGemvBF16, unpack: vectorUnpackBF16, gemm: gemm)
+        default: ProductKernels(gemv: vectorGemvF32, unpack: vectorUnpackF32, gemm: gemm)
+        }
     }
 }

@@ -11,7 +11,13 @@ public protocol Block32 {
     static var offset: Float { get }
     /// Whether a second half, the minimum, follows d.
     static var hasMinimum: Bool { get }
+    /// Whether d is an exponent in a byte instead of a half.
+    static var hasExponent: Bool { get }
     static func weights(_ block: UnsafeRawPointer) -> Weights32
+}
+
+extension Block32 {
+    @inlinable public static var hasExponent: Bool { false }
 }
 
 public enum RowQ4_0: Block32 {
@@ -76,12 +82,17 @@ public enum RowIQ4_NL: Block32 {
     @inlinable public static var hasMinimum: Bool { false }
     @inlinable @inline(__always)
     public static func weights(_ block: UnsafeRawPointer) -> Weights32 {
-        let nibble = nibbles(block + BlockIQ4_NL.qs)
-        let steps = nonlinearSteps
-        return Weights32(
-            low: vqtbl1q_s8(steps, vreinterpretq_u8_s8(nibble.low)),
-            high: vqtbl1q_s8(steps, vreinterpretq_u8_s8(nibble.high)))
+        lookUp(nonlinearSteps, block + BlockIQ4_NL.qs)
     }
+}
+
+/// Nibbles at `address`, looked up.
+@inlinable @inline(__always)  // five instructions in every block
+public func lookUp(_ table: int8x16_t, _ address: UnsafeRawPointer) -> Weights32 {
+    let nibble = nibbles(address)
+    return Weights32(
+        low: vqtbl1q_s8(table, vreinterpretq_u8_s8(nibble.low)),
+        high: vqtbl1q_s8(table, vreinterpretq_u8_s8(nibble.high)))
 }
 
 /// The 32 weights of group `sub` (0…7) of a Q4_K block, 0…15.

@@ -61,6 +61,13 @@ struct FourRows<Format: Block32, Arithmetic: RowArithmetic> {
                 at2.loadUnaligned(as: UInt32.self), at3.loadUnaligned(as: UInt32.self))
             scales = martlet_widen_half4(vmovn_u32(pairs))
             minima = minima.addingProduct(martlet_widen_half4(martlet_high_words(pairs)), s)
+        } else if Format.hasExponent {
+            // The exponents' bytes shifted to their place: see `microscalingScale`.
+            scales =
+                martlet_exponents(
+                    SIMD4<UInt32>(
+                        UInt32(at0.load(as: UInt8.self)), UInt32(at1.load(as: UInt8.self)),
+                        UInt32(at2.load(as: UInt8.self)), UInt32(at3.load(as: UInt8.self)))) * 0.5
         } else {
             scales = martlet_widen_half4(
                 SIMD4<UInt16>(
@@ -206,37 +213,6 @@ public struct SixBits {
             scales = transposed(a.scales, b.scales, c.scales, d.scales)
             minima = transposed(a.minima, b.minima, c.minima, d.minima)
         }
-    }
-}
-
-/// Rows of Q6_K blocks: a signed 8-bit scale per 16 weights.
-@inlinable @inline(__always)  // specialised by an entry of each tier
-public func gemvQ6_K<Arithmetic: RowArithmetic>(
-    _: Arithmetic.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) {
-    for r in 0..<rows {
-        var (even, odd) = (float32x4_t.zero, float32x4_t.zero)
-        for b in 0..<(k / BlockQ6_K.weights) {
-            let block = w + (r &* rowBytes &+ b &* BlockQ6_K.bytes)
-            martlet_prefetch(block + prefetchDistance)
-            let d = half(block + BlockQ6_K.d)
-            for sub in 0..<8 {
-                let g = b &* 8 &+ sub
-                let (low, high) = Arithmetic.halves(weightsQ6_K(block, sub), activations(q, g))
-                let scales = block + (BlockQ6_K.scales &+ 2 &* sub)
-                let products = vmlaq_n_s32(
-                    vmulq_n_s32(low, Int32(scales.load(as: Int8.self))), high,
-                    Int32(scales.load(fromByteOffset: 1, as: Int8.self)))
-                let scaled = float32x4_t(repeating: d * ds[2 &* g])
-                if sub & 1 == 0 {
-                    even = even.addingProduct(vcvtq_f32_s32(products), scaled)
-                } else {
-                    odd = odd.addingProduct(vcvtq_f32_s32(products), scaled)
-                }
-            }
-        }
-        y[r] = vaddvq_f32(even + odd)
     }
 }
 #endif

@@ -32,6 +32,13 @@ public func storeFloats4(_ value: float32x4_t, _ address: UnsafeMutablePointer<F
     UnsafeMutableRawPointer(address).storeBytes(of: value, as: float32x4_t.self)
 }
 
+/// d Σ q over half a group for four tokens, from −128 Σ q at `offset` of a panel's scales: see `panelScales`.
+@inlinable @inline(__always)  // four instructions, twice a group
+public func halfSum(_ scales: UnsafePointer<Float>, _ offset: Int) -> float32x4_t {
+    let sums = UnsafeRawPointer(scales + offset).loadUnaligned(as: int32x4_t.self)
+    return vcvtq_f32_s32(sums) * loadFloats4(scales) * (-1 / 128)
+}
+
 /// The nibbles of sixteen bytes, 0…15: the low ones, then the high ones.
 @inlinable @inline(__always)  // three instructions in every block
 public func nibbles(_ address: UnsafeRawPointer) -> Weights32 {

@@ -12,15 +12,22 @@ protocol Block32 {
     /// What `scales` lane 1 is multiplied with at the end: a weight is d q + offset · (lane 1).
     static var offset: Float { get }
     static func weights(_ block: UnsafeRawPointer) -> I256
-    /// The halves whose products with the activations' (d, s) are (scale, minimum / offset), in one word.
-    static func scales(_ block: UnsafeRawPointer) -> Int32
+    /// What the activations' (d, s) are multiplied with for (scale, minimum / offset), in the first two lanes.
+    static func scales(_ block: UnsafeRawPointer) -> SIMD4<Float>
 }
 
 extension Block32 {
     /// d twice.
-    @inline(__always)  // two instructions in every block
-    static func scales(_ block: UnsafeRawPointer) -> Int32 {
-        Int32(truncatingIfNeeded: UInt32(block.loadUnaligned(as: UInt16.self)) &* 0x1_0001)
+    @inline(__always)  // three instructions in every block
+    static func scales(_ block: UnsafeRawPointer) -> SIMD4<Float> {
+        _mm_cvtph_ps(
+            _mm_cvtsi32_si128(Int32(truncatingIfNeeded: UInt32(block.loadUnaligned(as: UInt16.self)) &* 0x1_0001)))
+    }
+
+    /// d and m, two halves.
+    @inline(__always)  // one instruction
+    static func scaleAndMinimum(_ block: UnsafeRawPointer) -> SIMD4<Float> {
+        _mm_cvtph_ps(_mm_cvtsi32_si128(block.loadUnaligned(as: Int32.self)))
     }
 }
 
@@ -39,7 +46,7 @@ enum RowQ4_1: Block32 {
     @inline(__always)
     static func weights(_ block: UnsafeRawPointer) -> I256 { nibbles(block + BlockQ4_1.qs) }
     @inline(__always)
-    static func scales(_ block: UnsafeRawPointer) -> Int32 { block.loadUnaligned(as: Int32.self) }
+    static func scales(_ block: UnsafeRawPointer) -> SIMD4<Float> { scaleAndMinimum(block) }
 }
 
 enum RowQ5_0: Block32 {
@@ -61,7 +68,7 @@ enum RowQ5_1: Block32 {
         _mm256_or_si256(nibbles(block + BlockQ5_1.qs), fifthBits(block + BlockQ5_1.qh))
     }
     @inline(__always)
-    static func scales(_ block: UnsafeRawPointer) -> Int32 { block.loadUnaligned(as: Int32.self) }
+    static func scales(_ block: UnsafeRawPointer) -> SIMD4<Float> { scaleAndMinimum(block) }
 }
 
 enum RowQ8_0: Block32 {
@@ -78,9 +85,15 @@ enum RowIQ4_NL: Block32 {
     static var offset: Float { 0 }
     @inline(__always)
     static func weights(_ block: UnsafeRawPointer) -> I256 {
-        let steps = unsafeBitCast(nonlinearSteps, to: SIMD2<Int64>.self)
-        return _mm256_shuffle_epi8(martlet_join128(steps, steps), nibbles(block + BlockIQ4_NL.qs))
+        lookUp(nonlinearSteps, nibbles(block + BlockIQ4_NL.qs))
     }
+}
+
+/// Bytes below 16, looked up.
+@inline(__always)  // one instruction, as above
+func lookUp(_ table: SIMD16<Int8>, _ nibbles: I256) -> I256 {
+    let table = unsafeBitCast(table, to: SIMD2<Int64>.self)
+    return _mm256_shuffle_epi8(martlet_join128(table, table), nibbles)
 }
 
 /// The 32 weights of group `sub` (0…7) of a Q4_K block, 0…15.

@@ -45,6 +45,20 @@ private struct Kind {
     var isSigned = false
     /// Scales per 16 weights instead of a scale and a minimum per 32.
     var hasHalves = false
+    /// A minimum per 16 weights instead of per 32.
+    var hasHalfMinima = false
+}
+
+/// d Σ q over half a group for four tokens, from −128 Σ q at `offset` of the panel's scales.
+@inline(__always)  // twice a group
+private func halfSum(_ scales: UnsafePointer<Float>, _ offset: Int) -> SIMD4<Float> {
+    let sums = UnsafeRawPointer(scales + offset).loadUnaligned(as: SIMD2<Int64>.self)
+    return _mm_cvtepi32_ps(sums) * UnsafeRawPointer(scales).loadUnaligned(as: SIMD4<Float>.self) * (-1 / 128)
+}
+
+@inline(__always)  // two instructions a group and token
+private func addMinima(_ y: F256, _ first: F256, _ s: Float, _ last: F256, _ t: Float) -> F256 {
+    _mm256_fmadd_ps(last, F256(repeating: t), _mm256_fmadd_ps(first, F256(repeating: s), y))
 }
 
 @inline(__always)  // specialised by each entry below
@@ -60,8 +74,8 @@ private func gemm(
             var (y0, y1, y2, y3) = (F256.zero, F256.zero, F256.zero, F256.zero)
             for g in 0..<groups {
                 let weights = tile + (g &* 512 &+ half &* 32)
-                let first = loadFloats(meta + (g &* 32 &+ half &* 8))
-                let second = loadFloats(meta + (g &* 32 &+ 16 &+ half &* 8))
+                let rows = meta + (g &* (kind.hasHalfMinima ? 48 : 32) &+ half &* 8)
+                let (first, second) = (loadFloats(rows), loadFloats(rows + 16))
                 let pairs = scales + g &* panelScales
                 var sums = Four()
                 @inline(__always) func finish(_ scale: F256) {
@@ -79,7 +93,13 @@ private func gemm(
                     }
                 }
                 finish(kind.hasHalves ? second : first)
-                if !kind.hasHalves, !kind.isSigned {
+                if kind.hasHalfMinima {
+                    let (third, s, t) = (loadFloats(rows + 32), halfSum(pairs, 8), halfSum(pairs, 12))
+                    y0 = addMinima(y0, second, s[0], third, t[0])
+                    y1 = addMinima(y1, second, s[1], third, t[1])
+                    y2 = addMinima(y2, second, s[2], third, t[2])
+                    y3 = addMinima(y3, second, s[3], third, t[3])
+                } else if !kind.hasHalves, !kind.isSigned {
                     y0 = _mm256_fmadd_ps(second, F256(repeating: pairs[4]), y0)
                     y1 = _mm256_fmadd_ps(second, F256(repeating: pairs[5]), y1)
                     y2 = _mm256_fmadd_ps(second, F256(repeating: pairs[6]), y2)
@@ -118,6 +138,22 @@ public func avx2GemmSigned(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(steps: 1, isSigned: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −12…12 with a scale per 32: 12 · 127 · 16 = 24,384 in 16 bits.
+@inline(never)  // entry of a tier
+public func avx2GemmSignedNibble(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(steps: 8, isSigned: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights 0…45 with a scale per 32 and a minimum per 16: 45 · 127 · 4 = 22,860 in 16 bits.
+@inline(never)  // entry of a tier
+public func avx2GemmHalfMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(steps: 2, hasHalfMinima: true), tile, meta, k, q, ds, tokens, y) }
 
 /// Weights −32…31 with a scale per 16: 32 · 127 · 8 = 32,512 in 16 bits.
 @inline(never)  // entry of a tier

@@ -23,7 +23,7 @@ private struct RowSum {
     ) {
         martlet_prefetch(block + prefetchDistance)
         let pair = UnsafeRawPointer(ds).loadUnaligned(as: SIMD2<Float>.self)
-        let scaled = _mm_cvtph_ps(_mm_cvtsi32_si128(Format.scales(block))) * SIMD4(pair[0], pair[1], 0, 0)
+        let scaled = Format.scales(block) * SIMD4(pair[0], pair[1], 0, 0)
         let weights = Format.weights(block)
         let lanes = Format.isSigned ? dotSigned(weights, values) : dot(weights, values)
         products = _mm256_fmadd_ps(lanes, F256(repeating: scaled[0]), products)
@@ -141,6 +141,13 @@ public func avx2GemvIQ4_NL(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) { gemv(RowIQ4_NL.self, w, rowBytes, rows, k, q, ds, y) }
 
+/// y (rows) = rows of MXFP4 blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func avx2GemvMXFP4(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemv(RowMXFP4.self, w, rowBytes, rows, k, q, ds, y) }
+
 /// y (rows) = rows of Q4_K blocks × one quantised activation vector.
 @inline(never)  // entry of a tier
 public func avx2GemvQ4_K(
@@ -154,32 +161,4 @@ public func avx2GemvQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) { gemvOfScaled(w, rowBytes, rows, k, q, ds, y, blockBytes: BlockQ5_K.bytes) { weightsQ5_K($0, $1) } }
-
-/// y (rows) = rows of Q6_K blocks × one quantised activation vector.
-@inline(never)  // entry of a tier
-public func avx2GemvQ6_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) {
-    for r in 0..<rows {
-        var acc = F256.zero
-        for b in 0..<(k / BlockQ6_K.weights) {
-            let block = w + (r &* rowBytes &+ b &* BlockQ6_K.bytes)
-            let d = half(block + BlockQ6_K.d)
-            for sub in 0..<8 {
-                let g = b &* 8 &+ sub
-                let weights = weightsQ6_K(block, sub)
-                let a = load256(q + g &* 32)
-                let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(a, weights))
-                // One signed scale per 16 weights, that is per half vector of pairs.
-                let scales = block + (BlockQ6_K.scales &+ 2 &* sub)
-                let s0 = _mm_set1_epi16(Int16(scales.load(as: Int8.self)))
-                let s1 = _mm_set1_epi16(Int16(scales.load(fromByteOffset: 1, as: Int8.self)))
-                let products = _mm256_madd_epi16(pairs, martlet_join128(s0, s1))
-                acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), F256(repeating: d * ds[2 &* g]), acc)
-            }
-        }
-        y[r] = sum(acc)
-    }
-}
 #endif

@@ -7,7 +7,8 @@ import QuantBlocks
 //
 // Weights stand as (k / 4, 16 rows, 4 bytes): one vector holds four neighbouring weights of eight or sixteen rows, so
 // a four-byte broadcast of the activations meets all of them and no sum has to cross lanes.
-// `meta` holds per group of 32 two vectors of sixteen: scales and minima, or the scales of its first and last half.
+// `meta` holds per group of 32 two vectors of sixteen: scales and minima, or the scales of its first and last half; or
+// three: scales, and the minima of its first and last half.
 
 /// Writes a group of eight rows, given as 32 bytes a row: an 8 × 8 transposition of dwords.
 @inline(__always)  // once per group in every unpack loop
@@ -34,19 +35,29 @@ private func transpose(
 }
 
 /// How a format's group of 32 weights is read by `unpack`.
-private protocol TileDecoder {
+protocol TileDecoder {
+    /// Whether the tile has a third vector in `meta`: a minimum of the first, then of the last sixteen weights.
+    static var hasHalfMinima: Bool { get }
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256
     /// (scale, minimum), or (scale of the first sixteen, scale of the last sixteen).
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float)
+    /// The minimum of the last sixteen weights.
+    static func lastMinimum(_ row: UnsafeRawPointer, _ group: Int) -> Float
 }
 
-private enum Tile32<Format: Block32>: TileDecoder {
+extension TileDecoder {
+    static var hasHalfMinima: Bool { false }
+    @inline(__always)  // a constant
+    static func lastMinimum(_ row: UnsafeRawPointer, _ group: Int) -> Float { 0 }
+}
+
+enum Tile32<Format: Block32>: TileDecoder {
     @inline(__always)  // the body of the unpack loop, as below
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 { Format.weights(row + group &* Format.bytes) }
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let halves = _mm_cvtph_ps(_mm_cvtsi32_si128(Format.scales(row + group &* Format.bytes)))
-        return (halves[0], Format.offset * halves[1])
+        let scales = Format.scales(row + group &* Format.bytes)
+        return (scales[0], Format.offset * scales[1])
     }
 }
 
@@ -79,23 +90,9 @@ private enum TileQ5_K: TileDecoder {
     }
 }
 
-private enum TileQ6_K: TileDecoder {
-    @inline(__always)
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> I256 {
-        weightsQ6_K(row + (group >> 3) &* BlockQ6_K.bytes, group & 7)
-    }
-    @inline(__always)
-    static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let block = row + (group >> 3) &* BlockQ6_K.bytes
-        let d = half(block + BlockQ6_K.d)
-        let scales = block + (BlockQ6_K.scales &+ 2 &* (group & 7))
-        return (d * Float(scales.load(as: Int8.self)), d * Float(scales.load(fromByteOffset: 1, as: Int8.self)))
-    }
-}
-
 /// Unpacks `rows` (1…16) rows; the missing ones become zeros.
-@inline(__always)  // specialised by each entry below; a weak generic here could replace the baseline's
-private func unpack<Decoder: TileDecoder>(
+@inline(__always)  // specialised by each entry; a weak generic here could replace the baseline's
+func unpack<Decoder: TileDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) {
@@ -115,8 +112,10 @@ private func unpack<Decoder: TileDecoder>(
         let from = row(r)
         for n in 0..<(k / 32) {
             let (first, second) = Decoder.meta(from, n)
-            meta[n &* 32 &+ r] = r < rows ? first : 0
-            meta[n &* 32 &+ 16 &+ r] = r < rows ? second : 0
+            let to = meta + (n &* (Decoder.hasHalfMinima ? 48 : 32) &+ r)
+            to[0] = r < rows ? first : 0
+            to[16] = r < rows ? second : 0
+            if Decoder.hasHalfMinima { to[32] = r < rows ? Decoder.lastMinimum(from, n) : 0 }
         }
     }
 }
@@ -169,13 +168,6 @@ public func avx2UnpackQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(TileQ5_K.self, w, rowBytes, rows, k, tile, meta) }
-
-/// Unpacks up to sixteen rows of Q6_K blocks.
-@inline(never)  // entry of a tier
-public func avx2UnpackQ6_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ6_K.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of IQ4_NL blocks.
 @inline(never)  // entry of a tier

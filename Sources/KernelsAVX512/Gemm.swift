@@ -37,6 +37,8 @@ private struct Kind {
     var hasHalves = false
     /// Unsigned weights that are 8 too large instead of a minimum.
     var isCentred = false
+    /// A minimum per 16 weights instead of per 32.
+    var hasHalfMinima = false
 }
 
 /// The sums and products of four tokens, a panel.
@@ -78,6 +80,19 @@ private struct Panel {
         yd = _mm512_fmadd_ps(minimum, F512(repeating: s[3]), yd)
     }
 
+    /// Minima of the first and of the last sixteen weights.
+    @inline(__always)
+    mutating func addMinima(_ first: F512, _ last: F512, _ scales: UnsafePointer<Float>) {
+        // −128 Σ q of each half to d Σ q.
+        let d = UnsafeRawPointer(scales).loadUnaligned(as: SIMD4<Float>.self) * (-1 / 128)
+        let s = _mm_cvtepi32_ps(UnsafeRawPointer(scales + 8).loadUnaligned(as: SIMD2<Int64>.self)) * d
+        let t = _mm_cvtepi32_ps(UnsafeRawPointer(scales + 12).loadUnaligned(as: SIMD2<Int64>.self)) * d
+        ya = _mm512_fmadd_ps(last, F512(repeating: t[0]), _mm512_fmadd_ps(first, F512(repeating: s[0]), ya))
+        yb = _mm512_fmadd_ps(last, F512(repeating: t[1]), _mm512_fmadd_ps(first, F512(repeating: s[1]), yb))
+        yc = _mm512_fmadd_ps(last, F512(repeating: t[2]), _mm512_fmadd_ps(first, F512(repeating: s[2]), yc))
+        yd = _mm512_fmadd_ps(last, F512(repeating: t[3]), _mm512_fmadd_ps(first, F512(repeating: s[3]), yd))
+    }
+
     @inline(__always)
     func store(_ y: UnsafeMutablePointer<Float>) {
         _mm512_storeu_ps(y, ya)
@@ -99,7 +114,8 @@ private func multiply(
     var (first, second) = (Panel(), Panel())
     for g in 0..<groups {
         let (scales, scalesNext) = (ds + g &* panelScales, dsNext + g &* panelScales)
-        let (low, high) = (loadFloats(meta + g &* 32), loadFloats(meta + (g &* 32 &+ 16)))
+        let rows = meta + g &* (kind.hasHalfMinima ? 48 : 32)
+        let (low, high) = (loadFloats(rows), loadFloats(rows + 16))
         if kind.isCentred {
             first.begin(scales + 16)
             if count == 2 { second.begin(scalesNext + 16) }
@@ -139,7 +155,11 @@ private func multiply(
         }
         first.scale(kind.hasHalves ? high : low, scales)
         if count == 2 { second.scale(kind.hasHalves ? high : low, scalesNext) }
-        if !kind.isSigned, !kind.isCentred {
+        if kind.hasHalfMinima {
+            let last = loadFloats(rows + 32)
+            first.addMinima(high, last, scales)
+            if count == 2 { second.addMinima(high, last, scalesNext) }
+        } else if !kind.isSigned, !kind.isCentred {
             first.addMinima(high, scales + 4)
             if count == 2 { second.addMinima(high, scalesNext + 4) }
         }
@@ -173,6 +193,14 @@ public func avx512GemmUnsigned(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights 0…255 with a scale per 32 and a minimum per 16.
+@inline(never)  // entry of a tier
+public func avx512GemmHalfMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(hasHalfMinima: true), tile, meta, k, q, ds, tokens, y) }
 
 /// Weights 0…15 that are 8 too large, with a scale per 32.
 @inline(never)  // entry of a tier

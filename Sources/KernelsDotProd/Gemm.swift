@@ -60,6 +60,8 @@ private struct Kind {
     var hasMinima = false
     /// Scales per 16 weights instead of per 32.
     var hasHalves = false
+    /// A minimum per 16 weights.
+    var hasHalfMinima = false
 }
 
 @inline(__always)  // specialised by each entry below
@@ -75,7 +77,7 @@ private func gemm(
             var (y0, y1, y2, y3) = (Results(), Results(), Results(), Results())
             for g in 0..<groups {
                 let (weights, bytes) = (tile + (g &* 512 &+ half &* 32), values + g &* 128)
-                let rows = meta + (g &* 32 &+ half &* 8)
+                let rows = meta + (g &* (kind.hasHalfMinima ? 48 : 32) &+ half &* 8)
                 let ds = loadFloats4(scales + g &* panelScales)
                 var sums = Sums()
                 @inline(__always) func finish(_ scales: UnsafePointer<Float>) {
@@ -94,13 +96,17 @@ private func gemm(
                         loadBytes(weights + j &* 64), loadBytes(weights + (j &* 64 &+ 16)), loadBytes(bytes + j &* 16))
                 }
                 finish(kind.hasHalves ? rows + 16 : rows)
-                if kind.hasMinima {
-                    let s = loadFloats4(scales + (g &* panelScales &+ 4))
-                    let (low, high) = (loadFloats4(rows + 16), loadFloats4(rows + 20))
+                @inline(__always) func finish(_ minima: UnsafePointer<Float>, _ s: float32x4_t) {
+                    let (low, high) = (loadFloats4(minima), loadFloats4(minima + 4))
                     y0.addMinima(low, high, s[0])
                     y1.addMinima(low, high, s[1])
                     y2.addMinima(low, high, s[2])
                     y3.addMinima(low, high, s[3])
+                }
+                if kind.hasMinima { finish(rows + 16, loadFloats4(scales + (g &* panelScales &+ 4))) }
+                if kind.hasHalfMinima {
+                    finish(rows + 16, halfSum(scales + g &* panelScales, 8))
+                    finish(rows + 32, halfSum(scales + g &* panelScales, 12))
                 }
             }
             let to = y + (panel &* 64 &+ half &* 8)
@@ -135,4 +141,12 @@ public func dotprodGemmHalves(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(hasHalves: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights with a scale per 32 and a minimum per 16.
+@inline(never)  // entry of a tier
+public func dotprodGemmHalfMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(hasHalfMinima: true), tile, meta, k, q, ds, tokens, y) }
 #endif

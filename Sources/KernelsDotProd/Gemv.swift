@@ -96,7 +96,7 @@ public func dotprodGemvQ5_K(
 public func dotprodGemvQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) { gemvQ6_K(DotProd.self, w, rowBytes, rows, k, q, ds, y) }
+) { gemvOfHalves(RowQ6_K.self, DotProd.self, w, rowBytes, rows, k, q, ds, y) }
 
 /// y (rows) = rows of IQ4_NL blocks × one quantised activation vector.
 @inline(never)  // entry of a tier
@@ -104,4 +104,32 @@ public func dotprodGemvIQ4_NL(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) { gemv(RowIQ4_NL.self, DotProd.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of IQ4_XS blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func dotprodGemvIQ4_XS(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemvOfHalves(RowIQ4_XS.self, DotProd.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of MXFP4 blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func dotprodGemvMXFP4(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemv(RowMXFP4.self, DotProd.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of Q2_K blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func dotprodGemvQ2_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemvQ2_K(DotProd.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of Q3_K blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func dotprodGemvQ3_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemvOfHalves(RowQ3_K.self, DotProd.self, w, rowBytes, rows, k, q, ds, y) }
 #endif

@@ -3,18 +3,39 @@ import QuantBlocks
 /// Thirty-two consecutive weights of a row as signed bytes: weight j is `scale(j) * q[j] + minimum`.
 ///
 /// This is all a weight format has to define for the portable tier: dot products, tiles and the embedding
-/// lookup follow from it. `low` scales weights 0…15 and `high` 16…31 (they differ only in Q6_K).
+/// lookup follow from it. `low` scales weights 0…15 and `high` 16…31 (they differ only in Q3_K and Q6_K); `minimum` and
+/// `highMinimum` likewise (they differ only in Q2_K).
 struct Group {
     var low: Float
     var high: Float
     var minimum: Float
+    var highMinimum: Float
+
+    @inline(__always)  // as what makes it
+    init(low: Float, high: Float, minimum: Float, highMinimum: Float) {
+        self.low = low
+        self.high = high
+        self.minimum = minimum
+        self.highMinimum = highMinimum
+    }
+
+    @inline(__always)
+    init(low: Float, high: Float, minimum: Float) {
+        self.init(low: low, high: high, minimum: minimum, highMinimum: minimum)
+    }
 }
 
 /// Decodes rows of a matrix. `index` counts groups of 32 weights from the start of row `r`.
 protocol RowsDecoder {
+    /// Whether `highMinimum` may differ from `minimum`.
+    static var hasHalfMinima: Bool { get }
     static func decode(
         _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ index: Int, _ q: UnsafeMutablePointer<Int8>
     ) -> Group
+}
+
+extension RowsDecoder {
+    static var hasHalfMinima: Bool { false }
 }
 
 /// Decodes one format of rows that follow each other. `index` counts groups of 32 weights from the start of the row.
@@ -156,20 +177,5 @@ enum DecodeQ5_K: GroupDecoder {
         let (scale, minimum) = scaleAndMinimum(block + BlockQ5_K.scales, sub)
         let d = half(block) * Float(scale)
         return Group(low: d, high: d, minimum: -half(block + BlockQ5_K.dmin) * Float(minimum))
-    }
-}
-
-enum DecodeIQ4_NL: GroupDecoder {
-    @inline(__always)  // as above
-    static func decode(_ row: UnsafeRawPointer, _ index: Int, _ q: UnsafeMutablePointer<Int8>) -> Group {
-        let block = row + index &* BlockIQ4_NL.bytes
-        let steps = nonlinearSteps
-        for j in 0..<16 {
-            let byte = block.load(fromByteOffset: BlockIQ4_NL.qs &+ j, as: UInt8.self)
-            q[j] = steps[Int(byte & 0x0F)]
-            q[j &+ 16] = steps[Int(byte >> 4)]
-        }
-        let d = half(block)
-        return Group(low: d, high: d, minimum: 0)
     }
 }

@@ -1,6 +1,6 @@
 import QuantBlocks
 
-// F16 and F32 weights: multiplied with the float activations, so that nothing is rounded but the sums.
+// F16, BF16 and F32 weights: multiplied with the float activations, so that nothing is rounded but the sums.
 
 /// How one element of a floating-point weight format is read.
 private protocol FloatDecoder {
@@ -10,6 +10,11 @@ private protocol FloatDecoder {
 private enum DecodeF16: FloatDecoder {
     @inline(__always)  // the body of a loop over k
     static func load(_ row: UnsafeRawPointer, _ index: Int) -> Float { half(row + index &* 2) }
+}
+
+private enum DecodeBF16: FloatDecoder {
+    @inline(__always)  // the body of a loop over k
+    static func load(_ row: UnsafeRawPointer, _ index: Int) -> Float { brain(row + index &* 2) }
 }
 
 private enum DecodeF32: FloatDecoder {
@@ -90,6 +95,27 @@ public func genericDequantizeF16(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
 ) {
     for j in 0..<k { y[j] = DecodeF16.load(w + r &* rowBytes, j) }
+}
+
+// MARK: BF16
+
+/// y (rows) = rows of bfloat16 × one float vector of length k.
+public func genericGemvBF16(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemv(DecodeBF16.self, w, rowBytes, rows, k, x, y) }
+
+/// Unpacks up to `tileRows` rows of bfloat16.
+public func genericUnpackBF16(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
+    _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
+) { unpack(DecodeBF16.self, w, rowBytes, rows, k, tile) }
+
+/// Row `r` of bfloat16 as floats.
+public func genericDequantizeBF16(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ r: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>
+) {
+    for j in 0..<k { y[j] = DecodeBF16.load(w + r &* rowBytes, j) }
 }
 
 // MARK: F32

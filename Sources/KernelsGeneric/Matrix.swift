@@ -64,6 +64,13 @@ private func dot16(_ a: UnsafePointer<Int8>, _ b: UnsafePointer<Int8>) -> Float 
     return Float(sum)
 }
 
+@inline(__always)  // as above
+private func sum16(_ a: UnsafePointer<Int8>) -> Float {
+    var sum: Int32 = 0
+    for j in 0..<16 { sum &+= Int32(a[j]) }
+    return Float(sum)
+}
+
 @inline(__always)  // specialised by each entry
 func gemv<Decoder: RowsDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
@@ -78,14 +85,19 @@ func gemv<Decoder: RowsDecoder>(
                 let group = Decoder.decode(w, rowBytes, r, g, weights)
                 let values = q + g &* 32
                 let scaled = group.low * dot16(weights, values) + group.high * dot16(weights + 16, values + 16)
-                sum += scaled * ds[2 &* g] + group.minimum * ds[2 &* g &+ 1]
+                if Decoder.hasHalfMinima {
+                    let minima = group.minimum * sum16(values) + group.highMinimum * sum16(values + 16)
+                    sum += (scaled + minima) * ds[2 &* g]
+                } else {
+                    sum += scaled * ds[2 &* g] + group.minimum * ds[2 &* g &+ 1]
+                }
             }
             y[r] = sum
         }
     }
 }
 
-/// Decodes up to `tileRows` rows to bytes: q (row, k), and per group of 32 and row a triple low, high, minimum.
+/// Decodes up to `tileRows` rows to bytes: q (row, k), and per group of 32 and row low, high, minimum, highMinimum.
 @inline(__always)  // specialised by each entry
 func unpack<Decoder: RowsDecoder>(
     _: Decoder.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
@@ -95,28 +107,26 @@ func unpack<Decoder: RowsDecoder>(
     for r in 0..<rows {
         for g in 0..<(k / 32) {
             let group = Decoder.decode(w, rowBytes, r, g, q + (r &* k &+ g &* 32))
-            let to = meta + (g &* tileRows &+ r) &* 3
+            let to = meta + (g &* tileRows &+ r) &* 4
             to[0] = group.low
             to[1] = group.high
             to[2] = group.minimum
+            to[3] = group.highMinimum
         }
     }
     for r in rows..<tileRows {
         for j in 0..<k { q[r &* k &+ j] = 0 }
         for g in 0..<(k / 32) {
-            let to = meta + (g &* tileRows &+ r) &* 3
-            to[0] = 0
-            to[1] = 0
-            to[2] = 0
+            let to = meta + (g &* tileRows &+ r) &* 4
+            for i in 0..<4 { to[i] = 0 }
         }
     }
 }
 
-/// Multiplies an unpacked tile with the panels of `tokens` activations; y is (token, tileRows).
-public func genericGemm(
-    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
-    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
-    _ y: UnsafeMutablePointer<Float>
+@inline(__always)  // specialised by the two entries below
+private func gemm(
+    hasHalfMinima: Bool, _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
 ) {
     let weights = tile.assumingMemoryBound(to: Int8.self)
     var storage: (SIMD16<Int8>, SIMD16<Int8>) = (.zero, .zero)
@@ -133,16 +143,32 @@ public func genericGemm(
                     values.storeBytes(of: four, toByteOffset: j &* 4, as: UInt32.self)
                 }
                 let a = UnsafePointer(values.assumingMemoryBound(to: Int8.self))
+                let (d, s) = (scales[g &* panelScales], scales[g &* panelScales &+ 4])
+                let (first, last) = hasHalfMinima ? (sum16(a), sum16(a + 16)) : (0, 0)
                 for r in 0..<tileRows {
                     let from = weights + (r &* k &+ g &* 32)
-                    let row = meta + (g &* tileRows &+ r) &* 3
+                    let row = meta + (g &* tileRows &+ r) &* 4
                     let scaled = row[0] * dot16(from, a) + row[1] * dot16(from + 16, a + 16)
-                    to[r] += scaled * scales[g &* panelScales] + row[2] * scales[g &* panelScales &+ 4]
+                    to[r] += hasHalfMinima ? (scaled + row[2] * first + row[3] * last) * d : scaled * d + row[2] * s
                 }
             }
         }
     }
 }
+
+/// Multiplies an unpacked tile with the panels of `tokens` activations; y is (token, tileRows).
+public func genericGemm(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(hasHalfMinima: false, tile, meta, k, q, ds, tokens, y) }
+
+/// The same where the minima of the first and of the last sixteen weights differ.
+public func genericGemmHalfMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(hasHalfMinima: true, tile, meta, k, q, ds, tokens, y) }
 
 @inline(__always)  // specialised by each entry
 func dequantize<Decoder: RowsDecoder>(
@@ -153,7 +179,8 @@ func dequantize<Decoder: RowsDecoder>(
         guard let q = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
         for g in 0..<(k / 32) {
             let group = Decoder.decode(w, rowBytes, r, g, q)
-            for j in 0..<32 { y[g &* 32 &+ j] = (j < 16 ? group.low : group.high) * Float(q[j]) + group.minimum }
+            for j in 0..<16 { y[g &* 32 &+ j] = group.low * Float(q[j]) + group.minimum }
+            for j in 16..<32 { y[g &* 32 &+ j] = group.high * Float(q[j]) + group.highMinimum }
         }
     }
 }

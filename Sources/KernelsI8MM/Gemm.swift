@@ -42,8 +42,8 @@ private struct PerToken {
     var right: float32x4_t
 
     @inline(__always)  // once a group
-    init(_ scales: UnsafePointer<Float>) {
-        let four = vreinterpretq_f64_f32(loadFloats4(scales))
+    init(_ scales: float32x4_t) {
+        let four = vreinterpretq_f64_f32(scales)
         left = vreinterpretq_f32_f64(vtrn1q_f64(four, four))
         right = vreinterpretq_f32_f64(vtrn2q_f64(four, four))
     }
@@ -128,6 +128,8 @@ private struct Kind {
     var hasMinima = false
     /// Scales per 16 weights instead of per 32.
     var hasHalves = false
+    /// A minimum per 16 weights.
+    var hasHalfMinima = false
 }
 
 @inline(__always)  // specialised by each entry below
@@ -143,8 +145,8 @@ private func gemm(
             var results = EightRows()
             for g in 0..<groups {
                 let (weights, bytes) = (tile + (g &* 512 &+ half &* 64), values + g &* 128)
-                let rows = meta + (g &* 32 &+ half &* 8)
-                let d = PerToken(scales + g &* panelScales)
+                let (rows, ds) = (meta + (g &* (kind.hasHalfMinima ? 48 : 32) &+ half &* 8), scales + g &* panelScales)
+                let d = PerToken(loadFloats4(ds))
                 var sums = Sums()
                 sums.add(weights, bytes)
                 sums.add(weights + 128, bytes + 32)
@@ -155,7 +157,11 @@ private func gemm(
                 sums.add(weights + 256, bytes + 64)
                 sums.add(weights + 384, bytes + 96)
                 results.add(sums, kind.hasHalves ? rows + 16 : rows, d)
-                if kind.hasMinima { results.addMinima(rows + 16, PerToken(scales + (g &* panelScales &+ 4))) }
+                if kind.hasMinima { results.addMinima(rows + 16, PerToken(loadFloats4(ds + 4))) }
+                if kind.hasHalfMinima {
+                    results.addMinima(rows + 16, PerToken(halfSum(ds, 8)))
+                    results.addMinima(rows + 32, PerToken(halfSum(ds, 12)))
+                }
             }
             results.store(y + (panel &* 64 &+ half &* 8))
         }
@@ -185,4 +191,12 @@ public func i8mmGemmHalves(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(hasHalves: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights with a scale per 32 and a minimum per 16.
+@inline(never)  // entry of a tier
+public func i8mmGemmHalfMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(hasHalfMinima: true), tile, meta, k, q, ds, tokens, y) }
 #endif

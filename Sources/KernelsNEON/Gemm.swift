@@ -90,6 +90,17 @@ private struct Wide {
     var (r0, r4) = (int32x4_t.zero, int32x4_t.zero)
     var (r8, r12) = (int32x4_t.zero, int32x4_t.zero)
 
+    @inline(__always)
+    init() {}
+
+    /// Begins all rows with `start`.
+    @inline(__always)  // one instruction, once a group
+    init(_ start: Int32) {
+        let all = vdupq_n_s32(start)
+        (r0, r4) = (all, all)
+        (r8, r12) = (all, all)
+    }
+
     @inline(__always)  // once for every run of columns that 16 bits hold
     mutating func add(_ column: Column) {
         r0 = vaddw_s16(r0, vget_low_s16(column.low))
@@ -110,6 +121,16 @@ private struct Wide {
 /// The four tokens of a panel, widened.
 private struct WideSums {
     var (a, b, c, d) = (Wide(), Wide(), Wide(), Wide())
+
+    @inline(__always)
+    init() {}
+
+    /// Begins with a word a token.
+    @inline(__always)  // once a group
+    init(_ starts: int32x4_t) {
+        (a, b) = (Wide(starts[0]), Wide(starts[1]))
+        (c, d) = (Wide(starts[2]), Wide(starts[3]))
+    }
 
     @inline(__always)
     mutating func set(_ sums: Sums) {
@@ -165,6 +186,8 @@ private struct Kind {
     var hasMinima = false
     /// Scales per 16 weights instead of per 32.
     var hasHalves = false
+    /// A minimum per 16 weights, and weights that are 16 too small.
+    var hasHalfMinima = false
 }
 
 /// The sums of half a group, sixteen columns; with `continues`, added to what `sums` holds.
@@ -201,7 +224,7 @@ private func gemm(
         var (y0, y1, y2, y3) = (Results(), Results(), Results(), Results())
         for g in 0..<groups {
             let (weights, bytes) = (tile + g &* 512, values + g &* 128)
-            let (rows, pairs) = (meta + g &* 32, scales + g &* panelScales)
+            let (rows, pairs) = (meta + g &* (kind.hasHalfMinima ? 48 : 32), scales + g &* panelScales)
             var sums = WideSums()
             @inline(__always) func finish(_ scales: UnsafePointer<Float>) {
                 y0.add(sums.a, scales, pairs[0])
@@ -212,11 +235,27 @@ private func gemm(
             if kind.quads == 8 {
                 sums.set(products(weights, bytes, quads: 8))
             } else {
-                addHalf(&sums, kind, weights, bytes, continues: false)
+                if kind.hasHalfMinima {
+                    // 16 Σ q from −8 Σ q.
+                    let words = UnsafeRawPointer(pairs + 16).loadUnaligned(as: int32x4_t.self)
+                    sums = WideSums(vmulq_n_s32(words, -2))
+                }
+                addHalf(&sums, kind, weights, bytes, continues: kind.hasHalfMinima)
                 if kind.hasHalves { finish(rows) }
                 addHalf(&sums, kind, weights + 256, bytes + 64, continues: !kind.hasHalves)
             }
             finish(kind.hasHalves ? rows + 16 : rows)
+            if kind.hasHalfMinima {
+                let (s, t) = (halfSum(pairs, 8), halfSum(pairs, 12))
+                y0.addMinima(rows + 16, s[0])
+                y1.addMinima(rows + 16, s[1])
+                y2.addMinima(rows + 16, s[2])
+                y3.addMinima(rows + 16, s[3])
+                y0.addMinima(rows + 32, t[0])
+                y1.addMinima(rows + 32, t[1])
+                y2.addMinima(rows + 32, t[2])
+                y3.addMinima(rows + 32, t[3])
+            }
             if kind.hasMinima {
                 y0.addMinima(rows + 16, pairs[4])
                 y1.addMinima(rows + 16, pairs[5])
@@ -279,4 +318,20 @@ public func neonGemmSix(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(quads: 2, hasHalves: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −4…3 with a scale per 16: 4 · 127 · 16 = 8,128 in 16 bits.
+@inline(never)  // entry of a tier
+public func neonGemmThree(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 4, hasHalves: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Weights −16…29, 16 too small, with a scale per 32 and a minimum per 16: 29 · 127 · 8 = 29,464 in 16 bits.
+@inline(never)  // entry of a tier
+public func neonGemmHalfMinima(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) { gemm(Kind(quads: 2, hasHalfMinima: true), tile, meta, k, q, ds, tokens, y) }
 #endif

@@ -111,7 +111,7 @@ public func neonGemvQ5_K(
 public func neonGemvQ6_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
-) { gemvQ6_K(NEON.self, w, rowBytes, rows, k, q, ds, y) }
+) { gemvOfHalves(RowQ6_K.self, NEON.self, w, rowBytes, rows, k, q, ds, y) }
 
 /// y (rows) = rows of IQ4_NL blocks × one quantised activation vector.
 @inline(never)  // entry of a tier
@@ -119,4 +119,32 @@ public func neonGemvIQ4_NL(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
 ) { gemv(RowIQ4_NL.self, NEON.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of IQ4_XS blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func neonGemvIQ4_XS(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemvOfHalves(RowIQ4_XS.self, NEON.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of MXFP4 blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func neonGemvMXFP4(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemv(RowMXFP4.self, NEON.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of Q2_K blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func neonGemvQ2_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemvQ2_K(NEON.self, w, rowBytes, rows, k, q, ds, y) }
+
+/// y (rows) = rows of Q3_K blocks × one quantised activation vector.
+@inline(never)  // entry of a tier
+public func neonGemvQ3_K(
+    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+) { gemvOfHalves(RowQ3_K.self, NEON.self, w, rowBytes, rows, k, q, ds, y) }
 #endif

@@ -12,13 +12,23 @@ import QuantBlocks
 //
 // Weights are signed and as small as their format allows (nibbles −8…7), because 16 bits then hold more products; a
 // format with minima is shifted, so its minimum is m + 8 d. `meta` holds per group of 32 two vectors of sixteen:
-// scales and minima, or the scales of its first and last half.
+// scales and minima, or the scales of its first and last half; or three: scales, and the minima of the halves.
 
 /// How a format's group of 32 weights is read by `unpack`.
-private protocol TileDecoder {
+protocol TileDecoder {
+    /// Whether the tile has a third vector in `meta`: a minimum of the first, then of the last sixteen weights.
+    static var hasHalfMinima: Bool { get }
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32
     /// (scale, minimum), or (scale of the first sixteen, scale of the last sixteen).
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float)
+    /// The minimum of the last sixteen weights.
+    static func lastMinimum(_ row: UnsafeRawPointer, _ group: Int) -> Float
+}
+
+extension TileDecoder {
+    static var hasHalfMinima: Bool { false }
+    @inline(__always)  // a constant
+    static func lastMinimum(_ row: UnsafeRawPointer, _ group: Int) -> Float { 0 }
 }
 
 /// What is subtracted from unsigned weights up to `largest` to make their magnitude small.
@@ -30,7 +40,7 @@ func shifted(_ w: Weights32, _ by: Int8) -> Weights32 {
     by == 0 ? w : Weights32(low: vsubq_s8(w.low, vdupq_n_s8(by)), high: vsubq_s8(w.high, vdupq_n_s8(by)))
 }
 
-private enum Tile32<Format: Block32>: TileDecoder {
+enum Tile32<Format: Block32>: TileDecoder {
     @inline(__always)  // the body of the unpack loop, as below
     static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32 {
         shifted(Format.weights(row + group &* Format.bytes), shift(Format.largest))
@@ -38,7 +48,7 @@ private enum Tile32<Format: Block32>: TileDecoder {
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
         let block = row + group &* Format.bytes
-        let d = half(block)
+        let d = Format.hasExponent ? microscalingScale(block) : half(block)
         return (d, Format.hasMinimum ? half(block + 2) + Float(shift(Format.largest)) * d : 0)
     }
 }
@@ -69,20 +79,6 @@ private enum TileQ5_K: TileDecoder {
     @inline(__always)
     static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
         scaledMeta(row + (group >> 3) &* BlockQ5_K.bytes, group & 7, 31)
-    }
-}
-
-private enum TileQ6_K: TileDecoder {
-    @inline(__always)
-    static func weights(_ row: UnsafeRawPointer, _ group: Int) -> Weights32 {
-        weightsQ6_K(row + (group >> 3) &* BlockQ6_K.bytes, group & 7)
-    }
-    @inline(__always)
-    static func meta(_ row: UnsafeRawPointer, _ group: Int) -> (Float, Float) {
-        let block = row + (group >> 3) &* BlockQ6_K.bytes
-        let d = half(block + BlockQ6_K.d)
-        let scales = block + (BlockQ6_K.scales &+ 2 &* (group & 7))
-        return (d * Float(scales.load(as: Int8.self)), d * Float(scales.load(fromByteOffset: 1, as: Int8.self)))
     }
 }
 
@@ -176,8 +172,8 @@ enum OctetTile: TileLayout {
 }
 
 /// Unpacks `rows` (1…16) rows; the missing ones become zeros.
-@inline(__always)  // specialised by each entry below
-private func unpack<Decoder: TileDecoder, Layout: TileLayout>(
+@inline(__always)  // specialised by each entry
+func unpack<Decoder: TileDecoder, Layout: TileLayout>(
     _: Decoder.Type, _: Layout.Type, _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int,
     _ tile: UnsafeMutableRawPointer, _ meta: UnsafeMutablePointer<Float>
 ) {
@@ -197,8 +193,10 @@ private func unpack<Decoder: TileDecoder, Layout: TileLayout>(
         let from = row(r)
         for n in 0..<(k / 32) {
             let (first, second) = Decoder.meta(from, n)
-            meta[n &* 32 &+ r] = r < rows ? first : 0
-            meta[n &* 32 &+ 16 &+ r] = r < rows ? second : 0
+            let to = meta + (n &* (Decoder.hasHalfMinima ? 48 : 32) &+ r)
+            to[0] = r < rows ? first : 0
+            to[16] = r < rows ? second : 0
+            if Decoder.hasHalfMinima { to[32] = r < rows ? Decoder.lastMinimum(from, n) : 0 }
         }
     }
 }
@@ -251,13 +249,6 @@ public func neonUnpackQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(TileQ5_K.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
-
-/// Unpacks up to sixteen rows of Q6_K blocks to columns.
-@inline(never)  // entry of a tier
-public func neonUnpackQ6_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ6_K.self, ColumnTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of IQ4_NL blocks to columns.
 @inline(never)  // entry of a tier
@@ -315,13 +306,6 @@ public func neonUnpackQuadsQ5_K(
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(TileQ5_K.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
 
-/// Unpacks up to sixteen rows of Q6_K blocks to quads.
-@inline(never)  // entry of a tier
-public func neonUnpackQuadsQ6_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ6_K.self, QuadTile.self, w, rowBytes, rows, k, tile, meta) }
-
 /// Unpacks up to sixteen rows of IQ4_NL blocks to quads.
 @inline(never)  // entry of a tier
 public func neonUnpackQuadsIQ4_NL(
@@ -377,13 +361,6 @@ public func neonUnpackOctetsQ5_K(
     _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
     _ meta: UnsafeMutablePointer<Float>
 ) { unpack(TileQ5_K.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
-
-/// Unpacks up to sixteen rows of Q6_K blocks to octets.
-@inline(never)  // entry of a tier
-public func neonUnpackOctetsQ6_K(
-    _ w: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ k: Int, _ tile: UnsafeMutableRawPointer,
-    _ meta: UnsafeMutablePointer<Float>
-) { unpack(TileQ6_K.self, OctetTile.self, w, rowBytes, rows, k, tile, meta) }
 
 /// Unpacks up to sixteen rows of IQ4_NL blocks to octets.
 @inline(never)  // entry of a tier

@@ -35,22 +35,44 @@ func quantizeBlock(_ x: UnsafePointer<Float>) -> QuantizedBlock {
         high: Int32(sum(_mm256_cvtepi32_ps(_mm256_add_epi32(qc, qd)))))
 }
 
+/// Eight words of each of four rows, transposed: words j and j + 4 stand in the halves of a register.
+@inline(__always)  // eight instructions, once a group
+private func transposed(_ a: SIMD4<Int64>, _ b: SIMD4<Int64>, _ c: SIMD4<Int64>, _ d: SIMD4<Int64>) -> Columns {
+    let (ab0, ab1) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b))
+    let (cd0, cd1) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d))
+    return (
+        _mm256_unpacklo_epi64(ab0, cd0), _mm256_unpackhi_epi64(ab0, cd0), _mm256_unpacklo_epi64(ab1, cd1),
+        _mm256_unpackhi_epi64(ab1, cd1)
+    )
+}
+
+private typealias Columns = (SIMD4<Int64>, SIMD4<Int64>, SIMD4<Int64>, SIMD4<Int64>)
+
 /// Writes eight words of each of four tokens, a token's word after the other's.
 @inline(__always)  // once a group
 func storeFour(
     _ a: SIMD8<Int32>, _ b: SIMD8<Int32>, _ c: SIMD8<Int32>, _ d: SIMD8<Int32>, _ to: UnsafeMutableRawPointer
 ) {
     @inline(__always) func vector(_ words: SIMD8<Int32>) -> SIMD4<Int64> { unsafeBitCast(words, to: SIMD4<Int64>.self) }
-    let (ab, cd) = (
-        (_mm256_unpacklo_epi32(vector(a), vector(b)), _mm256_unpackhi_epi32(vector(a), vector(b))),
-        (_mm256_unpacklo_epi32(vector(c), vector(d)), _mm256_unpackhi_epi32(vector(c), vector(d)))
-    )
-    // Words j and j + 4 stand in the halves of a register.
-    let (zero, one) = (_mm256_unpacklo_epi64(ab.0, cd.0), _mm256_unpackhi_epi64(ab.0, cd.0))
-    let (two, three) = (_mm256_unpacklo_epi64(ab.1, cd.1), _mm256_unpackhi_epi64(ab.1, cd.1))
+    let (zero, one, two, three) = transposed(vector(a), vector(b), vector(c), vector(d))
     to.storeBytes(of: martlet_low_halves(zero, one), as: SIMD4<Int64>.self)
     (to + 32).storeBytes(of: martlet_low_halves(two, three), as: SIMD4<Int64>.self)
     (to + 64).storeBytes(of: martlet_high_halves(zero, one), as: SIMD4<Int64>.self)
     (to + 96).storeBytes(of: martlet_high_halves(two, three), as: SIMD4<Int64>.self)
+}
+
+/// Writes eight columns of four rows of a float tile (k, tileRows).
+@inline(__always)  // the body of the loop that unpacks
+func storeColumns(_ a: F8, _ b: F8, _ c: F8, _ d: F8, _ to: UnsafeMutableRawPointer) {
+    let (zero, one, two, three) = transposed(
+        _mm256_castps_si256(a), _mm256_castps_si256(b), _mm256_castps_si256(c), _mm256_castps_si256(d))
+    @inline(__always) func store(_ columns: SIMD4<Int64>, _ at: UnsafeMutableRawPointer) {
+        at.storeBytes(of: columns.lowHalf, as: SIMD2<Int64>.self)
+        (at + 16 &* tileRows).storeBytes(of: columns.highHalf, as: SIMD2<Int64>.self)
+    }
+    store(zero, to)
+    store(one, to + 4 &* tileRows)
+    store(two, to + 8 &* tileRows)
+    store(three, to + 12 &* tileRows)
 }
 #endif

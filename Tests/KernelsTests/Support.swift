@@ -29,7 +29,7 @@ extension WeightFormat {
     var block: (weights: Int, bytes: Int) {
         switch self {
         case .f32: (1, 4)
-        case .f16: (1, 2)
+        case .f16, .bf16: (1, 2)
         case .q4_0: (BlockQ4_0.weights, BlockQ4_0.bytes)
         case .q4_1: (BlockQ4_1.weights, BlockQ4_1.bytes)
         case .q5_0: (BlockQ5_0.weights, BlockQ5_0.bytes)
@@ -39,16 +39,22 @@ extension WeightFormat {
         case .q8_0: (BlockQ8_0.weights, BlockQ8_0.bytes)
         case .q4_K: (BlockQ4_K.weights, BlockQ4_K.bytes)
         case .q6_K: (BlockQ6_K.weights, BlockQ6_K.bytes)
+        case .q2_K: (BlockQ2_K.weights, BlockQ2_K.bytes)
+        case .q3_K: (BlockQ3_K.weights, BlockQ3_K.bytes)
+        case .iq4_XS: (BlockIQ4_XS.weights, BlockIQ4_XS.bytes)
+        case .mxfp4: (BlockMXFP4.weights, BlockMXFP4.bytes)
         }
     }
 
-    /// Where a block keeps halves; every other byte may be anything.
+    /// Where a block keeps halves; every other byte may be anything, but for what `tame` changes.
     var halves: [Int] {
         switch self {
-        case .f32: []
-        case .f16, .q4_0, .q5_0, .q8_0, .iq4_NL: [0]
+        case .f32, .bf16, .mxfp4: []
+        case .f16, .q4_0, .q5_0, .q8_0, .iq4_NL, .iq4_XS: [0]
         case .q4_1, .q5_1, .q4_K, .q5_K: [0, 2]
         case .q6_K: [BlockQ6_K.d]
+        case .q2_K: [BlockQ2_K.d, BlockQ2_K.dmin]
+        case .q3_K: [BlockQ3_K.d]
         }
     }
 
@@ -64,9 +70,19 @@ extension WeightFormat {
                 one[offset] = UInt8(truncatingIfNeeded: bits)
                 one[offset + 1] = UInt8(truncatingIfNeeded: bits >> 8)
             }
+            tame(&one)
             bytes += one
         }
         return bytes
+    }
+
+    /// Bytes of a block that are no half, but must not be anything either.
+    func tame(_ block: inout [UInt8]) {
+        // Exponents of a sensible size: 2^−8 to 2^−1; bfloat16 likewise, with any sign.
+        if self == .mxfp4 { block[0] = 120 + block[0] % 8 }
+        if self == .bf16 {
+            block[1] = block[1] & 0x80 | 0x3D + block[1] % 2
+        }
     }
 }
 

@@ -53,6 +53,12 @@ MARTLET_NEON uint16x8_t martlet_narrow(float32x4_t low, float32x4_t high) {
     return vreinterpretq_u16_f16(vcvt_high_f16_f32(vcvt_f16_f32(low), high));
 }
 
+/// Four words each as the upper halves of floats: bfloat16 widened.
+MARTLET_NEON float32x4_t martlet_raise_low(uint16x8_t a) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(a), 16));
+}
+MARTLET_NEON float32x4_t martlet_raise_high(uint16x8_t a) { return vreinterpretq_f32_u32(vshll_high_n_u16(a, 16)); }
+
 /// a · 2^n, with n in the low bits of `exponent`.
 MARTLET_NEON float32x4_t martlet_raise(float32x4_t a, float32x4_t exponent) {
     int32x4_t shifted = vshlq_n_s32(vreinterpretq_s32_f32(exponent), 23);
@@ -62,6 +68,9 @@ MARTLET_NEON float32x4_t martlet_raise(float32x4_t a, float32x4_t exponent) {
 MARTLET_NEON float32x4_t martlet_widen_half4(uint16x4_t a) { return vcvt_f32_f16(vreinterpret_f16_u16(a)); }
 /// The upper halves of four words.
 MARTLET_NEON uint16x4_t martlet_high_words(uint32x4_t a) { return vshrn_n_u32(a, 16); }
+
+/// Powers of two from their exponents.
+MARTLET_NEON float32x4_t martlet_exponents(uint32x4_t a) { return vreinterpretq_f32_u32(vshlq_n_u32(a, 23)); }
 
 /// Four unsigned bytes widened.
 MARTLET_NEON int32x4_t martlet_widen_bytes4(uint32_t bytes) {
