@@ -88,6 +88,9 @@ public struct GGUFWriter: Sendable {
         }
     }
 
+    /// A value that was set; nil for a key that was not, or that came with another file's metadata.
+    public subscript(key: String) -> GGUFValue? { metadata.first { $0.key == key }?.value }
+
     /// Announces a tensor; data is written in the order of these calls. Throws when the shape does not fit the type.
     public mutating func add(
         tensor name: String, _ dimensions: [Int], _ type: GGMLType, isInterleaved: Bool = false
