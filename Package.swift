@@ -66,6 +66,12 @@ let package = Package(
             ]),
         // Optimised in debug builds too: tests open thousands of damaged files and tokenize megabytes.
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Safetensors", dependencies: ["JSON", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
+        // As kernels: pointers only, and fast in debug builds too.
+        .target(name: "Quantizers", dependencies: ["QuantBlocks"], swiftSettings: tier()),
+        .target(
+            name: "Import", dependencies: ["GGUF", "JSON", "Kernels", "Linux", "Quantizers", "Safetensors"],
+            swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Tokenizers", dependencies: ["GGUF"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(
             name: "Inference", dependencies: ["GGUF", "Kernels", "QuantBlocks", "Tokenizers", "Linux"],
@@ -89,7 +95,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CBuildInfo", "CLinux", "Daemon", "GGUF", "Inference", "JSON", "Tasks", "Transport", "Health", "Linux",
+                "CBuildInfo", "CLinux", "Daemon", "GGUF", "Import", "Inference", "JSON", "Safetensors", "Tasks", "Transport", "Health", "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

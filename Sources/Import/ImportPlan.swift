@@ -69,6 +69,7 @@ struct ImportPlan {
         for suffix in ["weight", "bias"] {
             for source in rule.sources {
                 let name = "\(named(rule.name)).\(suffix)"
+                if suffix == "bias", isBiasOfNothing(named(source.pattern)) { continue }
                 guard let found = try rows(named(source.pattern), suffix, source.shape) else { continue }
                 try append(name, found, layer: layer)
                 break
@@ -243,17 +244,16 @@ struct ImportPlan {
     }
 
     private func isIgnored(_ name: String) -> Bool {
-        // AutoGPTQ saves a bias of zeros where the model has none.
-        if let tensor = checkpoint[name], name.hasSuffix(".bias"),
-            checkpoint[String(name.dropLast(5)) + ".qweight"] != nil, isZero(tensor)
-        {
-            return true
-        }
+        if name.hasSuffix(".bias"), isBiasOfNothing(String(name.dropLast(5))) { return true }
         if name.hasSuffix("rotary_emb.inv_freq") { return true }
         return architecture.ignored.contains { name.hasPrefix($0) }
     }
 
-    private func isZero(_ tensor: SafetensorsTensor) -> Bool { tensor.bytes.allSatisfy { $0 == 0 } }
+    /// AutoGPTQ saves a bias of zeros where the model has none.
+    private func isBiasOfNothing(_ module: String) -> Bool {
+        guard checkpoint["\(module).qweight"] != nil, let bias = checkpoint["\(module).bias"] else { return false }
+        return bias.bytes.allSatisfy { $0 == 0 }
+    }
 
     /// Tensors that are computed from config.json: how positions are stretched.
     private mutating func addExtras() throws(ImportError) {

@@ -1,9 +1,11 @@
 import Daemon
 import GGUF
 import Glibc
+import Import
 import Inference
 import Kernels
 import Linux
+import Safetensors
 import Tasks
 import Tokenizers
 
@@ -36,6 +38,11 @@ struct CommandError: Error {
         case let error as GGUFError:
             CommandError(
                 error.isUnwritable ? .cannotCreate : error.isNotFound ? .notFound : .data, error.description)
+        case let error as SafetensorsError: CommandError(error.isNotFound ? .notFound : .data, error.description)
+        case let error as ImportError:
+            CommandError(
+                error.kind == .unwritable ? .cannotCreate : error.kind == .notFound ? .notFound : .data,
+                error.description)
         case let error as ModelError: CommandError(.data, error.description)
         case let error as TokenizerError: CommandError(.data, error.description)
         case let error as InferenceError: CommandError(.data, error.description)

@@ -11,7 +11,7 @@ import Tokenizers
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "Look into model files.",
-        subcommands: [Inspect.self, Verify.self, Tokenize.self, Logits.self, Perplexity.self, Pack.self])
+        subcommands: [Inspect.self, Verify.self, Tokenize.self, Logits.self, Perplexity.self, Pack.self, Import.self])
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
