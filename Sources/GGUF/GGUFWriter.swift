@@ -74,9 +74,14 @@ public struct GGUFWriter: Sendable {
     }
 
     /// A file with the metadata and the alignment of `file`; `set` adds keys that it does not have.
+    ///
+    /// Of a split model the keys that tell its parts are left out: what is written is one file.
     public init(metadataOf file: GGUFFile) {
         alignment = file.alignment
-        copied = (Array(file.metadata), file.keys.count)
+        for (key, range) in zip(file.keys, file.ranges) where !key.hasPrefix("split.") {
+            copied.bytes += file.mapped.bytes[range]
+            copied.count += 1
+        }
     }
 
     /// Sets a metadata value, replacing one of the same key.

@@ -28,7 +28,7 @@ extension Model {
         let available = tree.lines("/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
             .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
         return MemoryNeed(
-            context: context, file: file.mapped.bytes.count,
+            context: context, file: file.byteCount,
             cache: 4 * config.blockCount * config.headCountKV * cells * padded,
             scratch: batch * (4 * perToken + 2 * widest) + threads * perThread + 4 * vocabularyCount,
             available: available.map { $0 * 1024 })

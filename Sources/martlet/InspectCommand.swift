@@ -42,7 +42,7 @@ extension ModelCommand {
                 if let name = file.string("general.name") { writer.member("name", name) }
                 if let licence = file.string("general.license") { writer.member("license", licence) }
                 writer.member("parameters", file.tensors.reduce(0) { $0 + $1.elementCount })
-                writer.member("bytes", file.mapped.bytes.count)
+                writer.member("bytes", file.byteCount)
                 for (key, label) in Self.shape {
                     if let value = file.integer("\(architecture).\(key)") { writer.member(label, value) }
                 }

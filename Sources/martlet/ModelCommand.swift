@@ -37,7 +37,7 @@ struct ModelCommand: ParsableCommand {
                     JSONWriter.line {
                         $0.member("file", file)
                         $0.member("sha256", digest)
-                        $0.member("bytes", model.file.mapped.bytes.count)
+                        $0.member("bytes", model.file.byteCount)
                         $0.member("ok", true)
                     })
             } else {

@@ -68,7 +68,7 @@ final class ModelRunner: TaskRunner {
         order.compactMap { loaded[$0] }.map {
             ModelInfo(
                 name: $0.section.name, sha256: $0.section.sha256, architecture: $0.model.config.architecture,
-                parameters: $0.model.parameterCount, bytes: $0.model.file.mapped.bytes.count)
+                parameters: $0.model.parameterCount, bytes: $0.model.file.byteCount)
         }
     }
 
