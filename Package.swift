@@ -72,6 +72,7 @@ let package = Package(
         .target(
             name: "Import", dependencies: ["GGUF", "JSON", "Kernels", "Linux", "Quantizers", "Safetensors"],
             swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Catalogue", dependencies: ["GGUF", "Import", "Linux"]),
         .target(name: "Tokenizers", dependencies: ["GGUF"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(
             name: "Inference", dependencies: ["GGUF", "Kernels", "QuantBlocks", "Tokenizers", "Linux"],
@@ -84,7 +85,7 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "CLinux", "CTOML", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health", "Linux",
+                "CLinux", "CTOML", "Catalogue", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health", "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -95,7 +96,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CBuildInfo", "CLinux", "Daemon", "GGUF", "Import", "Inference", "JSON", "Safetensors", "Tasks", "Transport", "Health", "Linux",
+                "CBuildInfo", "CLinux", "Catalogue", "Daemon", "GGUF", "Import", "Inference", "JSON", "Safetensors", "Tasks", "Transport", "Health", "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -120,6 +121,11 @@ let package = Package(
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "Tokenizers", "TestModels"]),
         .testTarget(name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
+        .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
+        .testTarget(
+            name: "ImportTests", dependencies: ["Import", "GGUF", "Kernels", "Linux", "Quantizers", "TestSupport"],
+            swiftSettings: [.unsafeFlags(["-O"])]),
+        .testTarget(name: "CatalogueTests", dependencies: ["Catalogue", "GGUF", "Linux", "TestSupport"]),
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),
         .target(name: "TestSupport", dependencies: ["Transport", "Linux"], path: "Tests/Support"),
         .executableTarget(

@@ -13,8 +13,11 @@ public struct MemoryNeed: Sendable, Equatable {
     /// What the machine has left now; nil where it does not tell.
     public let available: Int?
 
+    /// All of it.
+    public var total: Int { file + cache + scratch }
+
     /// Whether all of it fits what is available; the file counts, because weights that are dropped must be read again.
-    public var fits: Bool? { available.map { file + cache + scratch <= $0 } }
+    public var fits: Bool? { available.map { total <= $0 } }
 }
 
 extension Model {

@@ -1,3 +1,4 @@
+import Catalogue
 import Daemon
 import GGUF
 import Glibc
@@ -43,6 +44,7 @@ struct CommandError: Error {
             CommandError(
                 error.kind == .unwritable ? .cannotCreate : error.kind == .notFound ? .notFound : .data,
                 error.description)
+        case let error as CatalogueError: CommandError(status(of: error.kind), error.description)
         case let error as ModelError: CommandError(.data, error.description)
         case let error as TokenizerError: CommandError(.data, error.description)
         case let error as InferenceError: CommandError(.data, error.description)
@@ -59,6 +61,18 @@ struct CommandError: Error {
             CommandError(
                 error.isNotFound ? .notFound : .internalError, "\(error.description). Check the path and its rights")
         default: nil
+        }
+    }
+}
+
+extension CommandError {
+    private static func status(of kind: CatalogueError.Kind) -> ExitStatus {
+        switch kind {
+        case .usage: .usage
+        case .data: .data
+        case .notFound: .notFound
+        case .unavailable: .unavailable
+        case .unwritable: .cannotCreate
         }
     }
 }

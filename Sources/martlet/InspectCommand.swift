@@ -14,11 +14,12 @@ extension ModelCommand {
         @Flag(help: "Print JSON, with every tensor.") var json = false
 
         func run() throws {
-            let file = try GGUFFile(path: file)
+            let path = try modelPath(file)
+            let file = try GGUFFile(path: path)
             let running: Running?
             let problem: String?
             do {
-                let model = try Model(path: self.file)
+                let model = try Model(path: path)
                 let need = model.memoryNeed(context: min(max(1, context), model.config.contextLength))
                 (running, problem) = (Running(need: need, isPacked: model.isPacked), nil)
             } catch let error as ModelError {

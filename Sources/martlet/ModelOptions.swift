@@ -3,7 +3,7 @@ import Inference
 
 /// Where the model is and how it runs; shared by every command that computes.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "The model, a GGUF file.")
+    @Option(help: "The model: a GGUF file, or a name of `martlet model list`.")
     var model: String
 
     @Option(help: "Threads; 0 takes the performance cores.")
@@ -19,8 +19,9 @@ struct ModelOptions: ParsableArguments {
 
     /// Maps the model and prepares a session on it.
     func open() throws -> Session {
-        let model = try Model(path: model)
-        return try Session(
-            model: model, context: context ?? min(2048, model.config.contextLength), threads: threads, ownsThread: true)
+        let model = try Model(path: modelPath(model))
+        let context = context ?? min(2048, model.config.contextLength)
+        try refuseTooLarge(model, context: context, threads: threads)
+        return try Session(model: model, context: context, threads: threads, ownsThread: true)
     }
 }
