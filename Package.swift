@@ -85,7 +85,8 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "CLinux", "CTOML", "Catalogue", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health", "Linux",
+                "CLinux", "CTOML", "Catalogue", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health",
+                "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -96,7 +97,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CBuildInfo", "CLinux", "Catalogue", "Daemon", "GGUF", "Import", "Inference", "JSON", "Safetensors", "Tasks", "Transport", "Health", "Linux",
+                "CBuildInfo", "CLinux", "Catalogue", "Daemon", "GGUF", "Import", "Inference", "JSON", "Safetensors",
+                "Tasks", "Transport", "Health", "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

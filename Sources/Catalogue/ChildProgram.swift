@@ -33,7 +33,8 @@ struct ChildProgram {
         let code = posix_spawnp(&child, arguments[0], &actions, nil, strings + [nil], environ)
         guard code == 0 else {
             let reason = SystemError("start", arguments[0], code: code).description
-            throw CatalogueError(.unavailable, reason, "Install it: apt-get install \(packages[arguments[0]] ?? arguments[0])")
+            throw CatalogueError(
+                .unavailable, reason, "Install it: apt-get install \(packages[arguments[0]] ?? arguments[0])")
         }
         var raw: Int32 = 0
         while waitpid(child, &raw, WNOHANG) == 0 {

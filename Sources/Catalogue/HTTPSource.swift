@@ -26,10 +26,12 @@ struct HTTPSource {
                 "Check the address, or give a mirror with --from")
         case 23:
             throw CatalogueError(
-                .unwritable, "cannot write \(part): \(result.lastError)", "Make room and pull again: it goes on from there")
+                .unwritable, "cannot write \(part): \(result.lastError)",
+                "Make room and pull again: it goes on from there")
         case 18, 28, 56:
             throw CatalogueError(
-                .unavailable, "the connection ended after \(megabytes(got)) of \(megabytes(expected)): \(result.lastError)",
+                .unavailable,
+                "the connection ended after \(megabytes(got)) of \(megabytes(expected)): \(result.lastError)",
                 "Pull again: it goes on from there")
         default:
             throw CatalogueError(

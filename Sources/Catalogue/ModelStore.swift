@@ -63,6 +63,7 @@ public struct ModelStore: Sendable {
     var free: Int? {
         var status = statvfs()
         guard statvfs(folder, &status) == 0 else { return nil }
-        return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+        return Int(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
     }
 }

@@ -71,7 +71,8 @@ public struct Puller {
         guard needed > free else { return }
         let smaller = Catalogue.largest(fitting: .max, below: entry.memory)
         throw CatalogueError(
-            .unwritable, "cannot pull \(entry.name): it needs \(megabytes(needed)) in \(store.folder), which has \(megabytes(free))",
+            .unwritable,
+            "cannot pull \(entry.name): it needs \(megabytes(needed)) in \(store.folder), which has \(megabytes(free))",
             "Make room, set MARTLET_CACHE to a folder on a larger disk"
                 + (smaller.map { ", or pull a smaller model: \($0.name)" } ?? ""))
     }

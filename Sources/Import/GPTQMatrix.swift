@@ -27,7 +27,8 @@ struct GPTQMatrix: Sendable {
     ///
     /// - Parameter isFormat1: whether zeros are stored less 1, as AutoGPTQ writes them.
     init?(
-        qweight: SafetensorsTensor, qzeros: SafetensorsTensor, scales: SafetensorsTensor, groupIndex: SafetensorsTensor?,
+        qweight: SafetensorsTensor, qzeros: SafetensorsTensor, scales: SafetensorsTensor,
+        groupIndex: SafetensorsTensor?,
         isFormat1: Bool
     ) {
         guard qweight.type == .i32, qzeros.type == .i32, scales.isFloat, qweight.shape.count == 2,

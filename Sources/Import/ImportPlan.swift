@@ -170,7 +170,8 @@ struct ImportPlan {
     private mutating func findHiddenOrder(_ layer: Int) {
         let module = "model.layers.\(layer).mlp."
         guard let gptq, architecture.tensors.contains(where: { $0.name == "blk.#.ffn_gate" }),
-            let qweight = checkpoint[module + "down_proj.qweight"], let qzeros = checkpoint[module + "down_proj.qzeros"],
+            let qweight = checkpoint[module + "down_proj.qweight"],
+            let qzeros = checkpoint[module + "down_proj.qzeros"],
             let scales = checkpoint[module + "down_proj.scales"],
             let matrix = GPTQMatrix(
                 qweight: qweight, qzeros: qzeros, scales: scales, groupIndex: checkpoint[module + "down_proj.g_idx"],
@@ -195,7 +196,8 @@ struct ImportPlan {
                 found = reordered
                 note = "columns in the order of its groups"
             case "blk.\(layer).ffn_gate.bias", "blk.\(layer).ffn_up.bias":
-                throw ImportError(checkpoint.path, "\(name) would have to be reordered", "Get the model without act-order")
+                throw ImportError(
+                    checkpoint.path, "\(name) would have to be reordered", "Get the model without act-order")
             default: break
             }
         }
@@ -211,7 +213,11 @@ struct ImportPlan {
         if let lossless = found.losslessFormat {
             if let format = lossless.format { return (.lossless(format), nil) }
             let (format, reason) = Self.fitting(format, found.source.rowLength)
-            return (.quantized(format), [lossless.obstacle.map { "requantised: \($0)" }, reason].compactMap(\.self).joined(separator: "; ").nonEmpty)
+            return (
+                .quantized(format),
+                [lossless.obstacle.map { "requantised: \($0)" }, reason].compactMap(\.self).joined(separator: "; ")
+                    .nonEmpty
+            )
         }
         // Norms and biases are added as floats; routers, positions and convolutions are read as floats.
         let floats = ["ffn_gate_inp.weight", "position_embd.weight", "token_types.weight", "shortconv.conv.weight"]

@@ -131,7 +131,8 @@ public struct Importer {
         } catch {
             guard let unusable else { throw error }
             throw ImportError(
-                path, "tensor \(unusable) holds weights that are no numbers or larger than \(Int(Quantizer.largestWeight))",
+                path,
+                "tensor \(unusable) holds weights that are no numbers or larger than \(Int(Quantizer.largestWeight))",
                 "Download the model again")
         }
     }

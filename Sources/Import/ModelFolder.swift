@@ -39,7 +39,8 @@ struct ModelFolder {
         }
         guard mapped.bytes.count <= limit else {
             throw ImportError(
-                path, "\(file) has \(mapped.bytes.count >> 20) MiB, more than \(limit >> 20)", "Check that it is the right file")
+                path, "\(file) has \(mapped.bytes.count >> 20) MiB, more than \(limit >> 20)",
+                "Check that it is the right file")
         }
         return Array(mapped.bytes)
     }

@@ -53,6 +53,7 @@ struct ModelMetadata {
             return number
         }
         throw ImportError(
-            folder.path, "\(place)/config.json pools in a way that is not supported", "Supported are mean, cls and last")
+            folder.path, "\(place)/config.json pools in a way that is not supported", "Supported are mean, cls and last"
+        )
     }
 }

@@ -11,7 +11,8 @@ extension HFConfig {
             let sets = ["long", "short"].map { (name: $0, values: rope?["\($0)_factor"]?.array?.compactMap(\.double)) }
             return try sets.map { set throws(ImportError) in
                 guard let values = set.values, values.count == rotatedLength(share: 1) / 2 else {
-                    throw ImportError(path, "config.json has no usable \(set.name)_factor", "Download config.json again")
+                    throw ImportError(
+                        path, "config.json has no usable \(set.name)_factor", "Download config.json again")
                 }
                 return ("rope_factors_\(set.name).weight", values.map { Float($0) })
             }
@@ -23,7 +24,8 @@ extension HFConfig {
     }
 
     private var unknown: ImportError {
-        ImportError(path, "its positions are scaled as \(shown(ropeType))", "This variant of the model is not supported")
+        ImportError(
+            path, "its positions are scaled as \(shown(ropeType))", "This variant of the model is not supported")
     }
 
     /// Llama 3.1: long waves are stretched by `factor`, short ones stay, those between are blended.

@@ -31,7 +31,9 @@ struct SpecialTokens {
             }
         }
         for role in ["bos", "eos"] {
-            if case .some(.some(let value)) = adds[role] { writer.set("tokenizer.ggml.add_\(role)_token", .bool(value)) }
+            if case .some(.some(let value)) = adds[role] {
+                writer.set("tokenizer.ggml.add_\(role)_token", .bool(value))
+            }
         }
         writeNormalizer(to: &writer)
     }
@@ -48,7 +50,9 @@ struct SpecialTokens {
             case "Lowercase": writer.set("tokenizer.ggml.normalizer.lowercase", .bool(true))
             case "StripAccents": writer.set("tokenizer.ggml.normalizer.strip_accents", .bool(true))
             case "BertNormalizer":
-                if let value = part["lowercase"]?.bool { writer.set("tokenizer.ggml.normalizer.lowercase", .bool(value)) }
+                if let value = part["lowercase"]?.bool {
+                    writer.set("tokenizer.ggml.normalizer.lowercase", .bool(value))
+                }
                 if let value = part["strip_accents"]?.bool {
                     writer.set("tokenizer.ggml.normalizer.strip_accents", .bool(value))
                 }

@@ -113,7 +113,9 @@ final class TensorEncoder: @unchecked Sendable {
         sums.withUnsafeMutableBufferPointer { $0[member] = mine }
     }
 
-    private func encode(_ index: Int, _ row: UnsafeMutablePointer<Float>, _ out: UnsafeMutableRawPointer, _ sums: inout Sums) {
+    private func encode(
+        _ index: Int, _ row: UnsafeMutablePointer<Float>, _ out: UnsafeMutableRawPointer, _ sums: inout Sums
+    ) {
         let length = job.source.rowLength
         job.source.read(index, into: row)
         for j in 0..<length where !(abs(row[j]) <= Quantizer.largestWeight) {

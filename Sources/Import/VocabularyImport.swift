@@ -150,7 +150,8 @@ struct VocabularyImport {
     private func scored(_ tokenizer: TokenizerJSON) throws(ImportError) -> TokenList {
         var ranks: [[UInt8]: Int] = [:]
         for (rank, merge) in (tokenizer.model?["merges"]?.array ?? []).enumerated() {
-            let parts = merge.array?.compactMap { $0.string.map { Array($0.utf8) } }
+            let parts =
+                merge.array?.compactMap { $0.string.map { Array($0.utf8) } }
                 ?? merge.string.map { $0.utf8.split(separator: 0x20).map { Array($0) } }
             guard let parts, parts.count == 2 else {
                 throw ImportError(folder.path, "tokenizer.json has a merge that is no pair", "Download it again")
@@ -180,6 +181,7 @@ struct VocabularyImport {
 
     private func unknown(_ kind: String) -> ImportError {
         ImportError(
-            folder.path, "its tokenizer is of the kind \(shown(kind))", "Supported are BPE, SentencePiece and WordPiece")
+            folder.path, "its tokenizer is of the kind \(shown(kind))", "Supported are BPE, SentencePiece and WordPiece"
+        )
     }
 }

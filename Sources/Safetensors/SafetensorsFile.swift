@@ -89,7 +89,8 @@ public final class SafetensorsFile: Sendable {
         var end = 0
         for entry in entries {
             guard entry.start == end else {
-                let reason = entry.start < end ? "overlaps the one before it" : "leaves a hole of unused bytes before it"
+                let reason =
+                    entry.start < end ? "overlaps the one before it" : "leaves a hole of unused bytes before it"
                 throw SafetensorsError(damaged: path, "tensor \(shown(entry.name)) \(reason)")
             }
             end = entry.end

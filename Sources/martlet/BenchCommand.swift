@@ -25,7 +25,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try Model(path: modelPath(model))
+        let model = try Model(path: namedModel(model))
         let session = try Session(model: model, context: prompt + generate, threads: threads, ownsThread: true)
         let tokens = (0..<prompt).map { Int32($0 * 37 % model.vocabularyCount) }
         let uncounted = warmUp ? 1 : 0

@@ -83,7 +83,8 @@ extension ModelCommand {
         private func sentence(_ importer: Importer, _ bytes: Int, _ lossless: Int) -> String {
             let packed = lossless > 0 ? ", \(lossless) taken over from GPTQ without loss" : ""
             let skipped =
-                importer.skippedTensors > 0 ? ", \(importer.skippedTensors) of encoders for images or sound left out" : ""
+                importer.skippedTensors > 0
+                ? ", \(importer.skippedTensors) of encoders for images or sound left out" : ""
             return "\(out): \(importer.architecture), \(importer.tensorCount) tensors, "
                 + "\(Rounded(megabytes(bytes), 1)) MB\(packed)\(skipped)\n"
         }

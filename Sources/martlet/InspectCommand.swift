@@ -14,7 +14,7 @@ extension ModelCommand {
         @Flag(help: "Print JSON, with every tensor.") var json = false
 
         func run() throws {
-            let path = try modelPath(file)
+            let path = try namedModel(file)
             let file = try GGUFFile(path: path)
             let running: Running?
             let problem: String?

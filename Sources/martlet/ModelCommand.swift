@@ -12,7 +12,8 @@ struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "Fetch models, make them, look into them.",
         subcommands: [
-            List.self, Pull.self, Import.self, Inspect.self, Verify.self, Tokenize.self, Logits.self, Perplexity.self, Pack.self,
+            List.self, Pull.self, Import.self, Inspect.self, Verify.self, Tokenize.self, Logits.self, Perplexity.self,
+            Pack.self,
         ])
 
     struct Tokenize: ParsableCommand {
@@ -22,7 +23,7 @@ struct ModelCommand: ParsableCommand {
         @Flag(help: "Add no BOS or EOS, and treat special tokens in the text as text.") var noSpecial = false
 
         func run() throws {
-            let tokenizer = try Tokenizer(GGUFFile(path: modelPath(file)))
+            let tokenizer = try Tokenizer(GGUFFile(path: namedModel(file)))
             let ids = tokenizer.encode(bytes: try input(nil), addSpecial: !noSpecial, parseSpecial: !noSpecial)
             writeOutput(ids.map(String.init).joined(separator: " ") + "\n")
         }
@@ -44,7 +45,7 @@ struct ModelCommand: ParsableCommand {
                 }
                 return id
             }
-            let model = try Model(path: modelPath(file))
+            let model = try Model(path: namedModel(file))
             let context = min(max(ids.count, 1), model.config.contextLength)
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             try creating(out) { output in
@@ -76,7 +77,7 @@ struct ModelCommand: ParsableCommand {
 
         func run() throws {
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
-            let model = try Model(path: modelPath(file))
+            let model = try Model(path: namedModel(file))
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             let tokenizer = try model.tokenizer
             let ids = tokenizer.encode(bytes: try input(text), addSpecial: true, parseSpecial: false)

@@ -3,7 +3,7 @@ import Daemon
 import Inference
 
 /// The path that a `--model` or a file argument means: a file, or a model of the catalogue that was pulled.
-func modelPath(_ argument: String) throws -> String {
+func namedModel(_ argument: String) throws -> String {
     guard let cache = PackedModel.folder else { return argument }
     return try ModelStore(cache: cache).resolve(argument) { Suggestion.nearest(to: $0, in: $1) }
 }

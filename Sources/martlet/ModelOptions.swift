@@ -19,7 +19,7 @@ struct ModelOptions: ParsableArguments {
 
     /// Maps the model and prepares a session on it.
     func open() throws -> Session {
-        let model = try Model(path: modelPath(model))
+        let model = try Model(path: namedModel(model))
         let context = context ?? min(2048, model.config.contextLength)
         try refuseTooLarge(model, context: context, threads: threads)
         return try Session(model: model, context: context, threads: threads, ownsThread: true)

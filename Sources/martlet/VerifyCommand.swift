@@ -9,14 +9,16 @@ extension ModelCommand {
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Check that a file is whole and can run; print its SHA-256.",
-            discussion: "A model of the catalogue is compared with the digest known there. Of a split model every part is read.")
+            discussion:
+                "A model of the catalogue is compared with the digest known there. Of a split model every part is read."
+        )
 
         @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
         @Option(help: "Refuse the file when its SHA-256 is another.") var sha256: String?
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
-            let path = try modelPath(file)
+            let path = try namedModel(file)
             let known = sha256?.lowercased() ?? expected(path)
             let model: Model?
             let opened: GGUFFile

@@ -8,7 +8,8 @@ import Testing
 
 /// The checkpoints and digests that Tests/Fixtures/import/make-gptq.py makes.
 @Suite struct GPTQTests {
-    private static let fixtures = #filePath.split(separator: "/").dropLast(2).map { "/\($0)" }.joined() + "/Fixtures/import"
+    private static let fixtures =
+        #filePath.split(separator: "/").dropLast(2).map { "/\($0)" }.joined() + "/Fixtures/import"
 
     private func digest(_ weights: [Float]) -> String {
         weights.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
@@ -23,7 +24,8 @@ import Testing
     private func imported(_ name: String, _ reports: inout [String: Importer.TensorReport]) throws -> GGUFFile {
         let folder = try TemporaryFolder()
         var all: [String: Importer.TensorReport] = [:]
-        try Importer(folder: "\(Self.fixtures)/\(name)", format: .q4_0).write(to: folder.path("x.gguf"), threads: 2) { report, _ in
+        try Importer(folder: "\(Self.fixtures)/\(name)", format: .q4_0).write(to: folder.path("x.gguf"), threads: 2) {
+            report, _ in
             all[report.name] = report
         }
         reports = all

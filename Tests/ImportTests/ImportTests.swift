@@ -14,8 +14,9 @@ import Testing
         let file = try checkpoint.imported()
         #expect(file.string("general.architecture") == "llama" && file.integer("llama.block_count") == 1)
         #expect(file.integer("llama.rope.dimension_count") == 32 && file.integer("general.file_type") == 1)
-        let rows = file.weights("blk.0.attn_q.weight").enumerated().filter { $0.offset % 32 == 0 }.map(\.element)
-        #expect(rows == (0..<32).map { Float($0 % 2 * 16 + $0 / 2) })
+        let weights = file.weights("blk.0.attn_q.weight")
+        let order = (0..<32).map { row in row % 2 * 16 + row / 2 }
+        #expect((0..<32).map { Int(weights[32 * $0]) } == order)
         #expect(file.tensor(named: "blk.0.attn_norm.weight")?.type == .f32)
         #expect(file.tensors.count == 11 && file.tensor(named: "output.weight") == nil)
     }
@@ -52,11 +53,9 @@ import Testing
 
     @Test func `A byte-level vocabulary keeps its ids, merges and added tokens`() throws {
         let file = try TestCheckpoint.llama().imported()
-        #expect(file.strings("tokenizer.ggml.tokens")?.map { String(decoding: $0, as: UTF8.self) } == [
-            "<s>", "a", "b", "Ġ", "ab", "Ġab", "<tool>", "[PAD7]",
-        ])
+        #expect(file.texts("tokenizer.ggml.tokens") == ["<s>", "a", "b", "Ġ", "ab", "Ġab", "<tool>", "[PAD7]"])
         #expect(file.integers("tokenizer.ggml.token_type") == [3, 1, 1, 1, 1, 1, 4, 5])
-        #expect(file.strings("tokenizer.ggml.merges")?.map { String(decoding: $0, as: UTF8.self) } == ["a b", "Ġ ab"])
+        #expect(file.texts("tokenizer.ggml.merges") == ["a b", "Ġ ab"])
         #expect(file.string("tokenizer.ggml.pre") == "gpt-2")
     }
 
@@ -76,7 +75,8 @@ import Testing
         #expect(file.integers("tokenizer.ggml.token_type") == [2, 3, 6, 1, 1, 1, 1, 1])
         let scores = try #require(file.floats("tokenizer.ggml.scores"))
         #expect(scores[7] == 0 && scores[6] == -1 && scores[4] < -1)
-        #expect(file.bool("tokenizer.ggml.add_space_prefix") == true && file.bool("tokenizer.ggml.add_bos_token") == true)
+        #expect(
+            file.bool("tokenizer.ggml.add_space_prefix") == true && file.bool("tokenizer.ggml.add_bos_token") == true)
         #expect(file.integer("tokenizer.ggml.bos_token_id") == 1 && file.string("tokenizer.chat_template") == "{{x}}")
     }
 
@@ -122,7 +122,8 @@ import Testing
         var extra = try TestCheckpoint.llama()
         extra.add("model.layers.0.self_attn.sinks", [4])
         try extra.save()
-        #expect(extra.refusal().contains("tensor 'model.layers.0.self_attn.sinks' has no place in the architecture llama"))
+        #expect(
+            extra.refusal().contains("tensor 'model.layers.0.self_attn.sinks' has no place in the architecture llama"))
         var infinite = try TestCheckpoint.llama()
         infinite.remove("model.layers.0.mlp.up_proj.weight")
         infinite.add("model.layers.0.mlp.up_proj.weight", [32, 32], [Float](repeating: .infinity, count: 1024))

@@ -25,7 +25,8 @@ import Testing
         defer { packed.deallocate() }
         quantizer.encode(weights, weights.count, packed)
         return [Float](unsafeUninitializedCapacity: weights.count) { out, count in
-            format.dequantize(.consecutive)(packed, bytes, 0, weights.count, out.baseAddress!)
+            guard let start = out.baseAddress else { return }
+            format.dequantize(.consecutive)(packed, bytes, 0, weights.count, start)
             count = weights.count
         }
     }

@@ -16,7 +16,14 @@ struct TestCheckpoint {
 
     mutating func add(_ name: String, _ shape: [Int], _ values: [Float]? = nil) {
         let count = shape.reduce(1, *)
-        tensors.append((name, shape, values ?? (0..<count).map { Float(($0 * 37 + tensors.count * 11) % 101 - 50) / 64 }))
+        tensors.append((name, shape, values ?? Self.pattern(count, tensors.count)))
+    }
+
+    private static func pattern(_ count: Int, _ seed: Int) -> [Float] {
+        (0..<count).map { index in
+            let step = (index * 37 + seed * 11) % 101
+            return Float(step - 50) / 64
+        }
     }
 
     mutating func remove(_ name: String) { tensors.removeAll { $0.name == name } }
@@ -59,7 +66,9 @@ struct TestCheckpoint {
         for name in ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"] {
             checkpoint.add("\(layer)\(name).weight", [32, 32])
         }
-        for name in ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"] { checkpoint.add("\(layer)\(name).weight", [32, 32]) }
+        for name in ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"] {
+            checkpoint.add("\(layer)\(name).weight", [32, 32])
+        }
         try checkpoint.folder.write(
             """
             {"architectures":["LlamaForCausalLM"],"hidden_size":32,"intermediate_size":32,"num_hidden_layers":1,
@@ -94,6 +103,11 @@ struct TestCheckpoint {
 }
 
 extension GGUFFile {
+    func texts(_ key: String) -> [String] {
+        guard let strings = strings(key) else { return [] }
+        return strings.indices.map { strings.text($0) }
+    }
+
     /// A tensor's weights, as the kernels read them.
     func weights(_ name: String) -> [Float] {
         guard let tensor = tensor(named: name), let base = tensor.bytes.baseAddress,
@@ -101,7 +115,8 @@ extension GGUFFile {
         else { return [] }
         return (0..<tensor.rows).flatMap { row in
             [Float](unsafeUninitializedCapacity: tensor.rowLength) { buffer, count in
-                format.dequantize(.consecutive)(base, tensor.rowByteCount, row, tensor.rowLength, buffer.baseAddress!)
+                guard let start = buffer.baseAddress else { return }
+                format.dequantize(.consecutive)(base, tensor.rowByteCount, row, tensor.rowLength, start)
                 count = tensor.rowLength
             }
         }
