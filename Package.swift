@@ -69,6 +69,13 @@ let package = Package(
         .target(name: "Tokenizers", dependencies: ["GGUF", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         // Optimised in debug builds too: a mask is a walk over the whole vocabulary.
         .target(name: "Constraints", dependencies: ["JSON"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Safetensors", dependencies: ["JSON", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
+        // As kernels: pointers only, and fast in debug builds too.
+        .target(name: "Quantizers", dependencies: ["QuantBlocks"], swiftSettings: tier()),
+        .target(
+            name: "Import", dependencies: ["GGUF", "JSON", "Kernels", "Linux", "Quantizers", "Safetensors"],
+            swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Catalogue", dependencies: ["GGUF", "Import", "Linux"]),
         .target(
             name: "Inference", dependencies: ["Constraints", "GGUF", "Kernels", "QuantBlocks", "Tokenizers", "Linux"],
             swiftSettings: [.unsafeFlags(["-O"])]),
@@ -80,7 +87,8 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "CLinux", "CTOML", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health", "Linux",
+                "CLinux", "CTOML", "Catalogue", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health",
+                "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -91,8 +99,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CBuildInfo", "CLinux", "Constraints", "Daemon", "GGUF", "Inference", "JSON", "Tasks", "Transport",
-                "Health", "Linux",
+                "CBuildInfo", "CLinux", "Catalogue", "Constraints", "Daemon", "GGUF", "Import", "Inference", "JSON",
+                "Safetensors", "Tasks", "Transport", "Health", "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -120,6 +128,11 @@ let package = Package(
             name: "InferenceTests", dependencies: ["Constraints", "Inference", "JSON", "Tokenizers", "TestModels"]),
         .testTarget(name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
+        .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
+        .testTarget(
+            name: "ImportTests", dependencies: ["Import", "GGUF", "Kernels", "Linux", "Quantizers", "TestSupport"],
+            swiftSettings: [.unsafeFlags(["-O"])]),
+        .testTarget(name: "CatalogueTests", dependencies: ["Catalogue", "GGUF", "Linux", "TestSupport"]),
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),
         .target(name: "TestSupport", dependencies: ["Transport", "Linux"], path: "Tests/Support"),
         .executableTarget(

@@ -1,3 +1,4 @@
+import Glibc
 import Linux
 
 /// Why a GGUF file was refused or could not be written: one sentence, and what to do about it.
@@ -27,6 +28,15 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
         self.system = error
         isUnwritable = true
         description = "cannot \(error.operation) \(path): \(error.reason). Check the folder, its rights and free space"
+    }
+
+    /// A part of a split model that is not where the others are.
+    init(missingPart path: String, _ number: Int, _ count: Int) {
+        self.path = path
+        system = SystemError("open", path, code: ENOENT)
+        isUnwritable = false
+        description =
+            "cannot open \(path): part \(number) of \(count) of the model is missing. Put it beside the others"
     }
 
     init(notGGUF path: String, _ reason: String, _ advice: String = "Download the model again or convert it to GGUF") {

@@ -81,29 +81,34 @@ extension GGUFFile {
         return entry
     }
 
-    private func load<T: FixedWidthInteger>(_ type: T.Type, _ offset: Int) -> T {
-        T(littleEndian: mapped.bytes.loadUnaligned(fromByteOffset: offset, as: T.self))
-    }
-
     private func integer(_ type: GGUFValueType, at offset: Int) -> Int? {
-        switch type {
-        case .uint8: Int(load(UInt8.self, offset))
-        case .int8: Int(load(Int8.self, offset))
-        case .uint16: Int(load(UInt16.self, offset))
-        case .int16: Int(load(Int16.self, offset))
-        case .uint32: Int(load(UInt32.self, offset))
-        case .int32: Int(load(Int32.self, offset))
-        case .uint64: Int(exactly: load(UInt64.self, offset))
-        case .int64: Int(load(Int64.self, offset))
-        case .float32, .float64, .bool, .string, .array: nil
-        }
+        GGUF.integer(type, at: offset, in: mapped)
     }
 
     private func float(_ type: GGUFValueType, at offset: Int) -> Double? {
         switch type {
-        case .float32: Double(Float(bitPattern: load(UInt32.self, offset)))
-        case .float64: Double(bitPattern: load(UInt64.self, offset))
+        case .float32: Double(Float(bitPattern: load(UInt32.self, offset, mapped)))
+        case .float64: Double(bitPattern: load(UInt64.self, offset, mapped))
         default: integer(type, at: offset).map(Double.init)
         }
+    }
+}
+
+private func load<T: FixedWidthInteger>(_ type: T.Type, _ offset: Int, _ mapped: MappedFile) -> T {
+    T(littleEndian: mapped.bytes.loadUnaligned(fromByteOffset: offset, as: T.self))
+}
+
+/// The integer at an offset that was checked when the file was opened; nil for other types, and beyond `Int`.
+func integer(_ type: GGUFValueType, at offset: Int, in mapped: MappedFile) -> Int? {
+    switch type {
+    case .uint8: Int(load(UInt8.self, offset, mapped))
+    case .int8: Int(load(Int8.self, offset, mapped))
+    case .uint16: Int(load(UInt16.self, offset, mapped))
+    case .int16: Int(load(Int16.self, offset, mapped))
+    case .uint32: Int(load(UInt32.self, offset, mapped))
+    case .int32: Int(load(Int32.self, offset, mapped))
+    case .uint64: Int(exactly: load(UInt64.self, offset, mapped))
+    case .int64: Int(load(Int64.self, offset, mapped))
+    case .float32, .float64, .bool, .string, .array: nil
     }
 }

@@ -8,9 +8,16 @@ import Linux
 ///
 /// After `init` every string, array and tensor is known to lie inside the file, so reading them cannot fail.
 /// Metadata stays in the mapping and is decoded when asked for. Source: ggml's docs/gguf.md.
+///
+/// A model that gguf-split cut into `NAME-00001-of-00003.gguf` and so on is one `GGUFFile`, whichever part is opened:
+/// the metadata is the first part's, the tensors are all parts', each in the mapping of its part.
 public final class GGUFFile: Sendable {
+    /// As the caller named it.
     public let path: String
+    /// The file, or the first of its parts, which holds the metadata.
     public let mapped: MappedFile
+    /// All parts in order; only `mapped` for a model in one file.
+    public let parts: [MappedFile]
     /// 2 or 3; they differ in nothing Martlet reads.
     public let version: UInt32
     /// In the order of the file's directory.
@@ -23,29 +30,25 @@ public final class GGUFFile: Sendable {
     public let keys: [String]
 
     let entries: [String: MetadataEntry]
-    /// All keys and values as they stand in the file.
-    // Unchecked because the bytes are read-only pages of `mapped`, which lives as long.
-    nonisolated(unsafe) let metadata: UnsafeRawBufferPointer
+    /// Where each of `keys` stands in the file, name and value.
+    let ranges: [Range<Int>]
     private let tensorIndex: [String: Int]
 
-    /// Maps and checks `path`. Throws `GGUFError`, in one sentence, when it cannot be read or is not valid GGUF.
+    /// Bytes of the file, or of all its parts.
+    public var byteCount: Int { parts.reduce(0) { $0 + $1.bytes.count } }
+
+    /// Maps and checks `path` and, where it is a part of a split model, all other parts.
+    ///
+    /// Throws `GGUFError`, in one sentence, when it or a part cannot be read or is not valid GGUF.
     public init(path: String) throws(GGUFError) {
+        let opened = try GGUFPart(path: path)
+        let others = try opened.others()
+        let first = others.first ?? opened
         self.path = path
-        do {
-            mapped = try MappedFile(path: path)
-        } catch {
-            throw GGUFError(unreachable: path, error)
-        }
-        var cursor = ByteCursor(path: path, bytes: mapped.bytes, offset: 0)
-        let header = try cursor.header()
-        version = header.version
-        let metadataStart = cursor.offset
-        (keys, entries) = try cursor.metadata(count: header.keys)
-        metadata = UnsafeRawBufferPointer(rebasing: mapped.bytes[metadataStart..<cursor.offset])
-        alignment = try cursor.alignment(entries["general.alignment"])
-        let infos = try cursor.directory(count: header.tensors)
-        dataOffset = cursor.dataOffset(alignment: alignment)
-        tensors = try cursor.place(infos, dataOffset: dataOffset, alignment: alignment)
+        (mapped, version, alignment, dataOffset) = (first.mapped, first.version, first.alignment, first.dataOffset)
+        (keys, entries, ranges) = (first.keys, first.entries, first.ranges)
+        parts = others.isEmpty ? [opened.mapped] : others.map(\.mapped)
+        let tensors = others.isEmpty ? opened.tensors : others.flatMap(\.tensors)
         var index: [String: Int] = [:]
         index.reserveCapacity(tensors.count)
         for (position, tensor) in tensors.enumerated() {
@@ -53,23 +56,8 @@ public final class GGUFFile: Sendable {
                 throw GGUFError(damaged: path, "tensor \(quoted(tensor.name)) appears twice")
             }
         }
+        self.tensors = tensors
         tensorIndex = index
-        try refusePart()
-    }
-
-    /// One part of a model that llama.cpp's gguf-split cut is valid, but the others' tensors are missing.
-    private func refusePart() throws(GGUFError) {
-        guard let parts = integer("split.count"), parts > 1 else { return }
-        // The file counts from 0, its name from 1.
-        let part = integer("split.no").map { "part \($0 &+ 1) of \(parts)" } ?? "one of the \(parts) parts"
-        throw GGUFError(
-            unsupported: path, "it is \(part) of a split model, which is not read yet",
-            "Join the parts: llama-gguf-split --merge NAME-00001-of-\(padded(parts)).gguf NAME.gguf")
-    }
-
-    /// As gguf-split names its parts.
-    private func padded(_ parts: Int) -> String {
-        String(repeating: "0", count: max(0, 5 - String(parts).count)) + String(parts)
     }
 
     /// The tensor of that name, for example `blk.0.attn_q.weight`, or nil.
@@ -112,10 +100,12 @@ extension ByteCursor {
         return (version, tensors, keys)
     }
 
-    mutating func metadata(count: UInt64) throws(GGUFError) -> ([String], [String: MetadataEntry]) {
+    mutating func metadata(count: UInt64) throws(GGUFError) -> ([String], [String: MetadataEntry], [Range<Int>]) {
         var keys: [String] = []
         var entries: [String: MetadataEntry] = [:]
+        var ranges: [Range<Int>] = []
         for _ in 0..<count {
+            let start = offset
             let range = try string("its metadata")
             guard !range.isEmpty, range.count <= Self.longestKey else {
                 throw GGUFError(damaged: path, "a metadata key has \(range.count) bytes")
@@ -129,8 +119,9 @@ extension ByteCursor {
                 throw GGUFError(damaged: path, "metadata key \(quoted(key)) appears twice")
             }
             keys.append(key)
+            ranges.append(start..<offset)
         }
-        return (keys, entries)
+        return (keys, entries, ranges)
     }
 
     func alignment(_ entry: MetadataEntry?) throws(GGUFError) -> Int {

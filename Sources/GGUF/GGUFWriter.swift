@@ -74,9 +74,14 @@ public struct GGUFWriter: Sendable {
     }
 
     /// A file with the metadata and the alignment of `file`; `set` adds keys that it does not have.
+    ///
+    /// Of a split model the keys that tell its parts are left out: what is written is one file.
     public init(metadataOf file: GGUFFile) {
         alignment = file.alignment
-        copied = (Array(file.metadata), file.keys.count)
+        for (key, range) in zip(file.keys, file.ranges) where !key.hasPrefix("split.") {
+            copied.bytes += file.mapped.bytes[range]
+            copied.count += 1
+        }
     }
 
     /// Sets a metadata value, replacing one of the same key.
@@ -87,6 +92,9 @@ public struct GGUFWriter: Sendable {
             metadata.append((key, value))
         }
     }
+
+    /// A value that was set; nil for a key that was not, or that came with another file's metadata.
+    public subscript(key: String) -> GGUFValue? { metadata.first { $0.key == key }?.value }
 
     /// Announces a tensor; data is written in the order of these calls. Throws when the shape does not fit the type.
     public mutating func add(

@@ -13,8 +13,11 @@ public struct MemoryNeed: Sendable, Equatable {
     /// What the machine has left now; nil where it does not tell.
     public let available: Int?
 
+    /// All of it.
+    public var total: Int { file + cache + scratch }
+
     /// Whether all of it fits what is available; the file counts, because weights that are dropped must be read again.
-    public var fits: Bool? { available.map { file + cache + scratch <= $0 } }
+    public var fits: Bool? { available.map { total <= $0 } }
 }
 
 extension Model {
@@ -28,7 +31,7 @@ extension Model {
         let available = tree.lines("/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
             .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
         return MemoryNeed(
-            context: context, file: file.mapped.bytes.count,
+            context: context, file: file.byteCount,
             cache: KVCache.byteCount(config, context: context),
             scratch: batch * (4 * perToken + 2 * widest) + threads * perThread + 4 * vocabularyCount + experts,
             available: available.map { $0 * 1024 })

@@ -56,7 +56,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     public let description: String
 
     init(_ file: GGUFFile, _ why: String, _ todo: String) {
-        description = "cannot run \(file.mapped.path): \(why). \(todo)"
+        description = "cannot run \(file.path): \(why). \(todo)"
     }
 
     init(_ description: String) { self.description = description }

@@ -56,7 +56,7 @@ public struct PackedModel {
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return nil }
         if access(path, R_OK) == 0, (try? GGUFFile(path: path)) != nil { return (path, false) }
         removeLeftovers(in: folder)
-        try checkRoom(for: file.mapped.bytes.count, in: folder)
+        try checkRoom(for: file.byteCount, in: folder)
         try write(file, to: path, progress: progress)
         return (path, true)
     }
@@ -86,14 +86,16 @@ public struct PackedModel {
     /// Tells one file from another without reading all of it: its size, when it changed, and 64 samples of its bytes.
     static func fingerprint(_ file: GGUFFile) -> String {
         let (samples, sampleBytes) = (64, 4096)
-        let bytes = file.mapped.bytes
         var digest = SHA256()
-        withUnsafeBytes(of: (UInt64(bytes.count).littleEndian, Int64(file.mapped.modified).littleEndian)) {
-            digest.update($0)
-        }
-        for sample in 0..<samples {
-            let start = max(0, bytes.count - sampleBytes) / samples * sample
-            digest.update(UnsafeRawBufferPointer(rebasing: bytes[start..<min(bytes.count, start + sampleBytes)]))
+        for part in file.parts {
+            let bytes = part.bytes
+            withUnsafeBytes(of: (UInt64(bytes.count).littleEndian, Int64(part.modified).littleEndian)) {
+                digest.update($0)
+            }
+            for sample in 0..<samples {
+                let start = max(0, bytes.count - sampleBytes) / samples * sample
+                digest.update(UnsafeRawBufferPointer(rebasing: bytes[start..<min(bytes.count, start + sampleBytes)]))
+            }
         }
         return digest.finish()
     }

@@ -78,3 +78,15 @@ public final class ReplacedFile {
         buffer.removeAll(keepingCapacity: true)
     }
 }
+
+extension ReplacedFile {
+    /// Makes a finished file durable and gives it its name, replacing what was there; both in one folder.
+    public static func publish(_ part: String, as path: String) throws(SystemError) {
+        let descriptor = open(part, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("open", part) }
+        defer { close(descriptor) }
+        fchmod(descriptor, 0o644)
+        guard fsync(descriptor) == 0 else { throw SystemError("write", part) }
+        guard rename(part, path) == 0 else { throw SystemError("replace", path) }
+    }
+}

@@ -9,7 +9,7 @@ struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure prefill and decode, and the share of memory bandwidth reached.")
 
-    @Option(help: "The model, a GGUF file.") var model: String
+    @Option(help: "The model: a GGUF file, or a name of `martlet model list`.") var model: String
     @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
     @Option(help: "Tokens of the prompt.") var prompt = 256
     @Option(help: "Tokens to generate behind it; 0 measures the prompt alone.") var generate = 64
@@ -25,7 +25,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try Model(path: model)
+        let model = try Model(path: namedModel(model))
         let session = try Session(model: model, context: prompt + generate, threads: threads, ownsThread: true)
         let tokens = (0..<prompt).map { Int32($0 * 37 % model.vocabularyCount) }
         let uncounted = warmUp ? 1 : 0

@@ -1,10 +1,13 @@
+import Catalogue
 import Constraints
 import Daemon
 import GGUF
 import Glibc
+import Import
 import Inference
 import Kernels
 import Linux
+import Safetensors
 import Tasks
 import Tokenizers
 
@@ -37,6 +40,12 @@ struct CommandError: Error {
         case let error as GGUFError:
             CommandError(
                 error.isUnwritable ? .cannotCreate : error.isNotFound ? .notFound : .data, error.description)
+        case let error as SafetensorsError: CommandError(error.isNotFound ? .notFound : .data, error.description)
+        case let error as ImportError:
+            CommandError(
+                error.kind == .unwritable ? .cannotCreate : error.kind == .notFound ? .notFound : .data,
+                error.description)
+        case let error as CatalogueError: CommandError(status(of: error.kind), error.description)
         case let error as ModelError: CommandError(.data, error.description)
         case let error as TokenizerError: CommandError(.data, error.description)
         case let error as InferenceError: CommandError(.data, error.description)
@@ -54,6 +63,18 @@ struct CommandError: Error {
             CommandError(
                 error.isNotFound ? .notFound : .internalError, "\(error.description). Check the path and its rights")
         default: nil
+        }
+    }
+}
+
+extension CommandError {
+    private static func status(of kind: CatalogueError.Kind) -> ExitStatus {
+        switch kind {
+        case .usage: .usage
+        case .data: .data
+        case .notFound: .notFound
+        case .unavailable: .unavailable
+        case .unwritable: .cannotCreate
         }
     }
 }

@@ -13,7 +13,9 @@ struct DemoCommand: ParsableCommand {
             """)
 
     @Option(help: "A broker to use instead of a private one, as mqtt://host:1883.") var broker: String?
-    @Option(help: "The model, a GGUF file; default: the one that `make model` fetched.") var model: String?
+    @Option(
+        help: "The model: a GGUF file, or a name of `martlet model list`; default: the one that `make model` fetched.")
+    var model: String?
     @Option(help: "Texts to classify, for a short demo; default: all.") var events: Int?
     @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
     @Flag(help: "Print where the events come from, and their licences.") var credits = false
@@ -45,6 +47,7 @@ struct DemoCommand: ParsableCommand {
 
     private func modelPath() throws -> String {
         if let model {
+            let model = try namedModel(model)
             guard access(model, R_OK) == 0 else { throw SystemError("open", model) }
             // The daemon runs in another folder.
             return model.hasPrefix("/") ? model : "\(Self.currentFolder)/\(model)"

@@ -14,11 +14,12 @@ extension ModelCommand {
         @Flag(help: "Print JSON, with every tensor.") var json = false
 
         func run() throws {
-            let file = try GGUFFile(path: file)
+            let path = try namedModel(file)
+            let file = try GGUFFile(path: path)
             let running: Running?
             let problem: String?
             do {
-                let model = try Model(path: self.file)
+                let model = try Model(path: path)
                 let need = model.memoryNeed(context: min(max(1, context), model.config.contextLength))
                 (running, problem) = (Running(need: need, isPacked: model.isPacked), nil)
             } catch let error as ModelError {
@@ -42,7 +43,7 @@ extension ModelCommand {
                 if let name = file.string("general.name") { writer.member("name", name) }
                 if let licence = file.string("general.license") { writer.member("license", licence) }
                 writer.member("parameters", file.tensors.reduce(0) { $0 + $1.elementCount })
-                writer.member("bytes", file.mapped.bytes.count)
+                writer.member("bytes", file.byteCount)
                 for (key, label) in Self.shape {
                     if let value = file.integer("\(architecture).\(key)") { writer.member(label, value) }
                 }

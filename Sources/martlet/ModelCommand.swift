@@ -7,44 +7,14 @@ import Kernels
 import Linux
 import Tokenizers
 
-/// `martlet model`: looks into model files.
+/// `martlet model`: fetches and makes models, and looks into them.
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Look into model files.",
-        subcommands: [Inspect.self, Verify.self, Tokenize.self, Logits.self, Perplexity.self, Pack.self])
-
-    struct Verify: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Check that a file is whole and can run; print its SHA-256.")
-
-        @Argument(help: "A GGUF file.") var file: String
-        @Option(help: "Refuse the file when its SHA-256 is another.") var sha256: String?
-        @Flag(help: "Print JSON.") var json = false
-
-        func run() throws {
-            let model = try Model(path: file)
-            let digest = SHA256.hexadecimal(of: model.file.mapped.bytes)
-            if let sha256, sha256.lowercased() != digest {
-                throw CommandError(
-                    .data, "\(file) has another SHA-256: it is \(digest) instead of \(sha256). Fetch the file again")
-            }
-            if let bad = model.firstUnusableTensor() {
-                throw CommandError(
-                    .data, "\(file) is damaged: tensor \(bad) holds scales that are not numbers. Fetch it again")
-            }
-            if json {
-                writeOutput(
-                    JSONWriter.line {
-                        $0.member("file", file)
-                        $0.member("sha256", digest)
-                        $0.member("bytes", model.file.mapped.bytes.count)
-                        $0.member("ok", true)
-                    })
-            } else {
-                writeOutput("\(file): ok\nsha256 \(digest)\n")
-            }
-        }
-    }
+        commandName: "model", abstract: "Fetch models, make them, look into them.",
+        subcommands: [
+            List.self, Pull.self, Import.self, Inspect.self, Verify.self, Tokenize.self, Logits.self, Perplexity.self,
+            Pack.self,
+        ])
 
     struct Tokenize: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Print the token ids of the text on stdin.")
@@ -53,7 +23,7 @@ struct ModelCommand: ParsableCommand {
         @Flag(help: "Add no BOS or EOS, and treat special tokens in the text as text.") var noSpecial = false
 
         func run() throws {
-            let tokenizer = try Tokenizer(GGUFFile(path: file))
+            let tokenizer = try Tokenizer(GGUFFile(path: namedModel(file)))
             let ids = tokenizer.encode(bytes: try input(nil), addSpecial: !noSpecial, parseSpecial: !noSpecial)
             writeOutput(ids.map(String.init).joined(separator: " ") + "\n")
         }
@@ -77,7 +47,7 @@ struct ModelCommand: ParsableCommand {
                 }
                 return id
             }
-            let model = try Model(path: file)
+            let model = try Model(path: namedModel(file))
             let context = min(max(ids.count, 1), model.config.contextLength)
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             session.use(try model.adapters(adapters))
@@ -112,7 +82,7 @@ struct ModelCommand: ParsableCommand {
 
         func run() throws {
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
-            let model = try Model(path: file)
+            let model = try Model(path: namedModel(file))
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             session.use(try model.adapters(adapters))
             let tokenizer = try model.tokenizer

@@ -5,7 +5,7 @@ import Tokenizers
 
 /// Where the model is and how it runs; shared by every command that computes.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "The model, a GGUF file.")
+    @Option(help: "The model: a GGUF file, or a name of `martlet model list`.")
     var model: String
 
     @Option(help: "Threads; 0 takes the performance cores.")
@@ -36,13 +36,14 @@ struct ModelOptions: ParsableArguments {
     ///
     /// - Parameter chats: whether the session will hold conversations.
     func open(chats: Bool = true) throws -> Session {
-        let model = try Model(path: model, chatTemplate: chatTemplate.flatMap(ChatTemplate.named))
+        let model = try Model(path: namedModel(model), chatTemplate: chatTemplate.flatMap(ChatTemplate.named))
         if chats, let warning = model.chatTemplate.warning(for: model.file.path) {
             writeError("martlet: warning: \(warning). Name another with --chat-template")
         }
+        let context = context ?? min(2048, model.config.contextLength)
+        try refuseTooLarge(model, context: context, threads: threads)
         let session = try Session(
-            model: model, context: context ?? min(2048, model.config.contextLength), threads: threads,
-            kvCache: kvCache, ownsThread: true)
+            model: model, context: context, threads: threads, kvCache: kvCache, ownsThread: true)
         session.use(try model.adapters(adapters))
         return session
     }

@@ -18,7 +18,7 @@ extension ModelCommand {
         @Option(help: "The file to write; default: the cache folder.") var out: String?
 
         func run() throws {
-            let file = try GGUFFile(path: file)
+            let file = try GGUFFile(path: namedModel(file))
             let bar = ProgressBar("packing", total: 1000)
             func show(_ done: Int, _ total: Int) -> Bool {
                 bar.show(Int(Double(done) / Double(max(1, total)) * 1000))

@@ -63,15 +63,6 @@ import Testing
         #expect(try refusal(raw.bytes).contains("ends inside the tensor directory"))
     }
 
-    @Test func `One part of a split model is refused, with how to join them`() throws {
-        var raw = RawGGUF()
-        raw.key("split.no", 2, le(UInt16(1)))
-        raw.key("split.count", 2, le(UInt16(3)))
-        let reason = try refusal(raw.bytes)
-        #expect(reason.contains("it is part 2 of 3 of a split model"))
-        #expect(reason.contains("llama-gguf-split --merge NAME-00001-of-00003.gguf NAME.gguf"))
-    }
-
     @Test func `A model in one part is whole`() throws {
         var raw = RawGGUF()
         raw.key("split.no", 2, le(UInt16(0)))

@@ -1,7 +1,7 @@
 /// "Did you mean": the known word nearest to what was written.
-enum Suggestion {
+package enum Suggestion {
     /// The nearest of `candidates`, or nil when none is near enough to be what was meant.
-    static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
+    package static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
         let word = word.lowercased()
         // Two slips in a word of four are another word; longer words may hold more.
         let limit = word.count <= 4 ? 1 : word.count <= 8 ? 2 : 3

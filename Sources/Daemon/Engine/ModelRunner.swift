@@ -1,3 +1,4 @@
+import Catalogue
 import GGUF
 import Health
 import Inference
@@ -45,10 +46,12 @@ final class ModelRunner: TaskRunner {
 
     private static func load(_ section: Configuration.ModelSection) throws(DaemonError) -> Loaded {
         do {
-            let model = try Model(
-                path: section.path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named))
+            // A name of the catalogue stands for its file, as on the command line.
+            let store = PackedModel.folder.map { ModelStore(cache: $0) }
+            let path = try store?.resolve(section.path) { Suggestion.nearest(to: $0, in: $1) } ?? section.path
+            let model = try Model(path: path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named))
             if let expected = section.sha256 {
-                let digest = try SHA256.hexadecimal(ofFile: section.path)
+                let digest = try SHA256.hexadecimal(ofFile: path)
                 guard digest == expected else {
                     throw DaemonError(
                         "the model \(section.path) has another SHA-256 than its [[model]] says: it is \(digest). "
@@ -56,6 +59,10 @@ final class ModelRunner: TaskRunner {
                 }
             }
             let context = min(section.context, model.config.contextLength)
+            let need = model.memoryNeed(context: context, threads: max(1, section.threads)).total
+            if let obstacle = BoardMemory().obstacle(need, "the model \(path) with a context of \(context) tokens") {
+                throw DaemonError(obstacle, exitStatus: 65)
+            }
             let session = try Session(
                 model: model, context: context, threads: section.threads,
                 kvCache: KVCacheType(rawValue: section.kvCache) ?? .f16, ownsThread: true)
@@ -65,6 +72,7 @@ final class ModelRunner: TaskRunner {
             switch error {
             case let error as DaemonError: throw error
             case let error as GGUFError: throw DaemonError(error.description, exitStatus: error.isNotFound ? 66 : 65)
+            case let error as CatalogueError: throw DaemonError(error.description, exitStatus: 66)
             case let error as TierError: throw DaemonError(error.description, exitStatus: 64)
             case let error as SystemError:
                 throw DaemonError("\(error). Check the path and its rights", exitStatus: error.isNotFound ? 66 : 70)
@@ -77,7 +85,7 @@ final class ModelRunner: TaskRunner {
         order.compactMap { loaded[$0] }.map {
             ModelInfo(
                 name: $0.section.name, sha256: $0.section.sha256, architecture: $0.model.config.architecture,
-                parameters: $0.model.parameterCount, bytes: $0.model.file.mapped.bytes.count)
+                parameters: $0.model.parameterCount, bytes: $0.model.file.byteCount)
         }
     }
 

@@ -1,0 +1,66 @@
+import GGUF
+import Glibc
+import Linux
+import TestSupport
+import Testing
+
+@testable import Import
+
+/// The checkpoints and digests that Tests/Fixtures/import/make-gptq.py makes.
+@Suite struct GPTQTests {
+    private static let fixtures =
+        #filePath.split(separator: "/").dropLast(2).map { "/\($0)" }.joined() + "/Fixtures/import"
+
+    private func digest(_ weights: [Float]) -> String {
+        weights.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
+    }
+
+    private func expected(_ name: String) throws -> String {
+        let text = try #require(FileTree(root: Self.fixtures).text("/expected.json"))
+        let line = try #require(text.split(separator: "\n").first { $0.contains("\"\(name)\"") })
+        return try #require(line.split(separator: "\"").last { $0.utf8.count == 64 }.map(String.init))
+    }
+
+    private func imported(_ name: String, _ reports: inout [String: Importer.TensorReport]) throws -> GGUFFile {
+        let folder = try TemporaryFolder()
+        var all: [String: Importer.TensorReport] = [:]
+        try Importer(folder: "\(Self.fixtures)/\(name)", format: .q4_0).write(to: folder.path("x.gguf"), threads: 2) {
+            report, _ in
+            all[report.name] = report
+        }
+        reports = all
+        return try GGUFFile(path: folder.path("x.gguf"))
+    }
+
+    @Test func `Every layout of groups that can be kept is kept, bit for bit`() throws {
+        var reports: [String: Importer.TensorReport] = [:]
+        let file = try imported("gptq", &reports)
+        let formats: [(String, GGMLType)] = [
+            ("attn_q", .q4_0), ("attn_k", .q4_0), ("attn_v", .q5_0), ("attn_output", .q4_1), ("ffn_gate", .q4_0),
+            ("ffn_down", .q4_0),
+        ]
+        for (name, type) in formats {
+            let name = "blk.0.\(name).weight"
+            #expect(file.tensor(named: name)?.type == type)
+            #expect(try digest(file.weights(name)) == expected("gptq/\(name)"), "\(name)")
+            #expect(reports[name]?.isLossless == true && reports[name]?.rmse == 0)
+        }
+        // A bias of zeros is AutoGPTQ's, not the model's.
+        #expect(file.tensor(named: "blk.0.attn_output.bias") == nil)
+    }
+
+    @Test func `What act-order mixes is requantised, and says so`() throws {
+        var reports: [String: Importer.TensorReport] = [:]
+        let file = try imported("gptq", &reports)
+        let report = try #require(reports["blk.0.ffn_up.weight"])
+        #expect(!report.isLossless && report.relativeError > 0.01 && report.relativeError < 0.1)
+        #expect(report.note?.contains("act-order mixes groups") == true)
+        #expect(try digest(file.weights("blk.0.ffn_up.weight")) != expected("gptq/blk.0.ffn_up.weight"))
+    }
+
+    @Test func `The second format stores zeros as they are`() throws {
+        var reports: [String: Importer.TensorReport] = [:]
+        let file = try imported("gptq-v2", &reports)
+        #expect(try digest(file.weights("blk.0.attn_v.weight")) == expected("gptq-v2/blk.0.attn_v.weight"))
+    }
+}
