@@ -17,6 +17,8 @@ private let floatOrderTolerance: Float = 3e-5
 
     @Test(arguments: blockFixtures + smallBlockFixtures)
     func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {
+        let block = fixture.format.block
+        #expect(fixture.bytes.count == fixture.weights.count / block.weights * block.bytes)
         var weights = [Float](repeating: .nan, count: fixture.weights.count)
         fixture.bytes.withUnsafeBytes {
             fixture.format.dequantize(.consecutive)($0.baseAddress!, 0, 0, weights.count, &weights)
