@@ -15,9 +15,9 @@ extension KernelTable {
             case .q5_K: ProductKernels(gemv: avx2GemvQ5_K, unpack: avx2UnpackQ5_K, gemm: avx512GemmUnsigned)
             case .q6_K: ProductKernels(gemv: avx2GemvQ6_K, unpack: avx2UnpackQ6_K, gemm: avx512GemmHalves)
             case .iq4_NL: ProductKernels(gemv: avx512GemvIQ4_NL, unpack: avx2UnpackIQ4_NL, gemm: avx512GemmSigned)
-            case .q2_K: ProductKernels(gemv: avx2GemvQ2_K, unpack: avx2UnpackQ2_K, gemm: avx512GemmHalfMinima)
-            case .q3_K: ProductKernels(gemv: avx2GemvQ3_K, unpack: avx2UnpackQ3_K, gemm: avx512GemmHalves)
-            case .iq4_XS: ProductKernels(gemv: avx2GemvIQ4_XS, unpack: avx2UnpackIQ4_XS, gemm: avx512GemmSigned)
+            case .q2_K: ProductKernels(gemv: avx512GemvQ2_K, unpack: avx2UnpackQ2_K, gemm: avx512GemmHalfMinima)
+            case .q3_K: ProductKernels(gemv: avx512GemvQ3_K, unpack: avx2UnpackQ3_K, gemm: avx512GemmHalves)
+            case .iq4_XS: ProductKernels(gemv: avx512GemvIQ4_XS, unpack: avx2UnpackIQ4_XS, gemm: avx512GemmSigned)
             case .mxfp4: ProductKernels(gemv: avx2GemvMXFP4, unpack: avx2UnpackMXFP4, gemm: avx512GemmSigned)
             case .f32, .f16, .bf16: .vector(format, gemm: avx512GemmFloat)
             }

@@ -17,6 +17,8 @@ private let floatOrderTolerance: Float = 3e-5
 
     @Test(arguments: blockFixtures + smallBlockFixtures)
     func oracleDecodesBlocksAsTheReference(fixture: BlockFixture) {
+        let block = fixture.format.block
+        #expect(fixture.bytes.count == fixture.weights.count / block.weights * block.bytes)
         var weights = [Float](repeating: .nan, count: fixture.weights.count)
         fixture.bytes.withUnsafeBytes {
             fixture.format.dequantize(.consecutive)($0.baseAddress!, 0, 0, weights.count, &weights)
@@ -97,8 +99,10 @@ private let floatOrderTolerance: Float = 3e-5
                 for i in stride(from: 0, to: a.ds.count, by: 2) { a.ds[i + 1] = a.ds[i] * 127 * 32 * sign }
                 let expected = oracle(format, w, rows: rows, a, tokens: 4)
                 let kernels = KernelTable(tier: tier)[format]
-                #expect(relativeError(product(kernels, w, rows: rows, a, tokens: 4), expected) < orderTolerance)
-                #expect(relativeError(tiledProduct(kernels, w, rows: rows, a, tokens: 4), expected) < orderTolerance)
+                // The table's ends, −127 and 113, cancel to a ninth of a term; scales of both signs cancel further.
+                let limit = format == .iq4_XS ? floatOrderTolerance : orderTolerance
+                #expect(relativeError(product(kernels, w, rows: rows, a, tokens: 4), expected) < limit)
+                #expect(relativeError(tiledProduct(kernels, w, rows: rows, a, tokens: 4), expected) < limit)
             }
         }
     }
