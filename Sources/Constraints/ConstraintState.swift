@@ -130,7 +130,7 @@ public struct ConstraintState: Sendable {
     public mutating func completion() -> (text: [UInt8], tokens: Int)? {
         with { machine, own in
             let text = own.completion(&machine)
-            return own.constraint.trie.tokenCount(text, atMost: .max - 1).map { (text, $0) }
+            return own.constraint.trie.tokens(text).map { (text, $0.count) }
         }
     }
 
@@ -158,7 +158,7 @@ public struct ConstraintState: Sendable {
         let length = Int(machine.length(state))
         // A token writes a byte at least, and a name that must differ takes a byte or two more.
         if names == nil ? length <= room : 2 * length + 64 <= room { return true }
-        guard let count = constraint.trie.tokenCount(completion(&machine), atMost: room) else { return false }
-        return count <= room
+        guard let tokens = constraint.trie.tokens(completion(&machine)) else { return false }
+        return tokens.count <= room
     }
 }

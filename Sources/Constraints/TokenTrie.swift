@@ -49,13 +49,13 @@ public final class TokenTrie: Sendable {
     }
 
     /// The longest token that `text` begins with; nil when there is none.
-    func longestToken(_ text: ArraySlice<UInt8>) -> (token: Int32, node: Int)? {
-        var found: (Int32, Int)?
+    private func longestToken(_ text: ArraySlice<UInt8>) -> Int32? {
+        var found: Int32?
         var node = -1
         for byte in text {
             guard let child = child(of: node, byte) else { break }
             node = child
-            if tokens[child] >= 0 { found = (tokens[child], child) }
+            if tokens[child] >= 0 { found = tokens[child] }
         }
         return found
     }
@@ -71,17 +71,16 @@ public final class TokenTrie: Sendable {
         return nil
     }
 
-    /// How many tokens `text` takes when the longest is taken again and again; nil when one byte has no token.
-    func tokenCount(_ text: [UInt8], atMost limit: Int) -> Int? {
-        var count = 0
+    /// `text` as tokens, the longest taken again and again; nil when one byte has no token.
+    public func tokens(_ text: [UInt8]) -> [Int32]? {
+        var tokens: [Int32] = []
         var rest = text[...]
         while !rest.isEmpty {
-            guard count <= limit else { return count }
-            guard let (token, _) = longestToken(rest) else { return nil }
+            guard let token = longestToken(rest) else { return nil }
+            tokens.append(token)
             rest = rest.dropFirst(self.text(token).count)
-            count += 1
         }
-        return count
+        return tokens
     }
 
     private struct Builder {

@@ -70,12 +70,10 @@ extension Generator {
         guard let forced = guide?.forced(), !forced.isEmpty else { return nil }
         // Text from a schema: nothing in it is a control token.
         var tokens = tokenizer.encode(bytes: forced, addSpecial: false, parseSpecial: false)
-        var written: [UInt8] = []
-        for token in tokens { tokenizer.append(token, to: &written) }
-        // Some tokenizers put a blank before every text, and cut characters cannot be read.
-        guard written == forced, let last = tokens.last else { return nil }
-        written.removeAll(keepingCapacity: true)
-        for token in tokens.dropLast() { tokenizer.append(token, to: &written) }
+        // Some tokenizers put a blank before every text, and a cut character cannot be read: then the longest tokens.
+        if bytes(of: tokens[...]) != forced { tokens = guide?.constraint.trie.tokens(forced) ?? [] }
+        guard let last = tokens.last else { return nil }
+        var written = bytes(of: tokens.dropLast())
         if guide?.hasLongerChoice(than: last, behind: written[...]) ?? true {
             tokens.removeLast()
         } else {
@@ -84,6 +82,12 @@ extension Generator {
         let left = room - tokens.count
         guard !tokens.isEmpty, guide?.take(written, room: left) == .taken else { return nil }
         return tokens.reduce(into: "") { $0 += write($1) }
+    }
+
+    private func bytes(of tokens: ArraySlice<Int32>) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for token in tokens { tokenizer.append(token, to: &bytes) }
+        return bytes
     }
 
     /// The nearest end of the text: what is left of the limits allows no more.

@@ -14,6 +14,7 @@ import Testing
         tiny = try TinyModel()
         try folder.write("just text", to: "text")
         try folder.write("", to: "empty")
+        try folder.write(#"{"not":{"type":"null"}}"#, to: "schema")
         // Through a link, so that no mistake of ours replaces the device when root runs the tests.
         try #require(symlink("/dev/full", folder.path("full")) == 0)
         try #require(mkfifo(folder.path("pipe"), 0o600) == 0)
@@ -60,6 +61,13 @@ import Testing
         ("model pack REAL --out FOLDER/full", 73, "No space left on device"),
         ("summarize --model MODEL FOLDER", 65, "cannot read"),
         ("summarize --model MODEL FOLDER/empty", 65, "nothing to summarize"),
+        ("extract --model MODEL --schema FOLDER/none hi", 66, "No such file or directory"),
+        ("extract --model MODEL --schema FOLDER/text hi", 65, "not JSON"),
+        ("extract --model MODEL --schema FOLDER/schema hi", 65, "the schema's /not cannot be followed"),
+        ("extract --model MODEL hi", 64, "--schema"),
+        ("generate --model MODEL --prompt a --regex (a", 65, "at 1: a group does not end"),
+        ("generate --model MODEL --prompt a --regex a --choice b", 64, "exclude one another"),
+        ("generate --model MODEL --prompt a --max-tokens 2 --choice abcdef", 65, "and 2 fit"),
         ("config check FOLDER/none", 66, "No such file or directory"),
         ("config check MODEL", 78, "not valid TOML"),
         ("run --config FOLDER", 78, "Is a directory"),
@@ -70,7 +78,7 @@ import Testing
         #expect(child.wait(seconds: 30) == status)
         #expect(isOneLine(child.errors) && child.errors.contains(reason), "\(child.errors)")
         #expect(child.output.isEmpty)
-        #expect(folder.names == ["empty", "full", "pipe", "text"])
+        #expect(folder.names == ["empty", "full", "pipe", "schema", "text"])
     }
 
     @Test func aFullDiskBehindStandardOutputIsSaid() throws {
