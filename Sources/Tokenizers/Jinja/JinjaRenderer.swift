@@ -16,7 +16,7 @@ struct JinjaRenderer {
     let now: (String) -> String
 
     /// Published templates take some hundred steps a message.
-    private static let mostSteps = 1_000_000
+    private static let mostSteps = 200_000
     /// Characters made by all operations together; 4 bytes each.
     private static let mostHandled = 1 << 25
     private static let deepest = 250
