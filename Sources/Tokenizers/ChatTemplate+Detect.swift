@@ -4,7 +4,7 @@ import Linux
 extension ChatTemplate {
     /// The template of a model file: its `tokenizer.chat_template`, run as it is.
     ///
-    /// Without that key, a vocabulary that holds `<|im_start|>` means `chatml`; else `plain`. A program that cannot be run is
+    /// Without that key, phi2 has its own form, and a vocabulary that holds `<|im_start|>` means `chatml`; else `plain`. A program that cannot be run is
     /// known by what it writes; one that writes nothing known is treated as if it were missing. Both set `problem`.
     public static func detect(in file: GGUFFile) -> ChatTemplate {
         guard let source = file.string("tokenizer.chat_template") else { return fallback(in: file) }
@@ -13,6 +13,8 @@ extension ChatTemplate {
     }
 
     private static func fallback(in file: GGUFFile) -> ChatTemplate {
+        // Phi-2 came without a template; its model card has the form.
+        if file.string("general.architecture") == "phi2", let phi2 = named("phi2") { return phi2 }
         let mark = Array("<|im_start|>".utf8)
         var found = false
         file.forEachString("tokenizer.ggml.tokens") { found = found || $0.elementsEqual(mark) }

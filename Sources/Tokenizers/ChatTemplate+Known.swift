@@ -8,7 +8,8 @@ extension ChatTemplate {
 
     /// The name that was probably meant by one that `named(_:)` does not know, and all of them.
     public static func advice(for name: String) -> String {
-        let near = names.first { $0.hasPrefix(name.lowercased()) || name.lowercased().hasPrefix($0) }
+        let shared = names.map { (name: $0, length: zip($0, name.lowercased()).prefix { $0 == $1 }.count) }
+        let near = shared.filter { $0.length >= 3 }.max { $0.length < $1.length }?.name
         return (near.map { "Did you mean \($0)? " } ?? "") + "Known are " + names.joined(separator: ", ")
     }
 

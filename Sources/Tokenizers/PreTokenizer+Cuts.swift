@@ -30,6 +30,7 @@ extension PreTokenizer {
         case .trailingSpace:
             piece.cutTrailingSpace(range, body)
         case .wideScripts:
+            guard !isASCII(text, range) else { return body(range) }
             piece.cut(range, body) { at in
                 switch piece.scalar(at) {
                 case 0x0800...0x9FA5, 0xAC00...0xD7FF: true
@@ -37,6 +38,7 @@ extension PreTokenizer {
                 }
             }
         case .hanAndKana:
+            guard !isASCII(text, range) else { return body(range) }
             piece.cut(range, body) { at in
                 switch piece.scalar(at) {
                 case 0x3040...0x30FF, 0x4E00...0x9FA5: true
@@ -44,6 +46,12 @@ extension PreTokenizer {
                 }
             }
         }
+    }
+
+    /// Most words are, and have nothing to cut out.
+    private func isASCII(_ text: [UInt8], _ range: Range<Int>) -> Bool {
+        for index in range where text[index] >= 0x80 { return false }
+        return true
     }
 
     /// The signs of ASCII with its letters, general punctuation, and their full-width forms.
@@ -108,6 +116,10 @@ extension TextRange {
 
     /// `\s+$`: the white space at the end.
     func cutTrailingSpace(_ range: Range<Int>, _ body: (Range<Int>) -> Void) {
+        // Nearly every piece ends so.
+        if let last = range.last, text[last] < 0x80, CharacterClass.of(ascii: text[last]) != .space {
+            return body(range)
+        }
         var at = range.lowerBound
         var space = range.upperBound
         while at < range.upperBound {

@@ -73,6 +73,7 @@ let minimal = """
             threads = 2
             kv_cache = "f16"
             lora = []
+            chat_template = "gemma"
             [[task]]
             name = "front-door"
             kind = "classify"
@@ -111,6 +112,7 @@ let minimal = """
         #expect(configuration.broker.tls && configuration.broker.password == "secret")
         #expect(configuration.broker.protocolVersion == 311 && configuration.broker.port == 8884)
         #expect(configuration.models[0].sha256 == String(repeating: "ab", count: 32))
+        #expect(configuration.models[0].chatTemplate == "gemma")
         #expect(configuration.tasks[0].deadline == .seconds(5) && configuration.tasks[0].retain)
         #expect(configuration.tasks[1].window == .count(50) && configuration.tasks[1].model == "smollm2")
         #expect(configuration.tasks[2].window == .onTopic("martlet/kitchen-pi/task/on-demand/run"))
@@ -208,6 +210,8 @@ let minimal = """
         ("url = \"mqtt://localhost\"", "url = \"mqtt://x\"\nprotocol = 4.1", "5 or 311"),
         ("[[model]]", "[device]\nboard = \"pi-6\"\n[[model]]", "Did you mean pi-3?"),
         ("[[model]]", "[[models]]", "Did you mean [[model]]?"),
+        ("[[model]]", "[[model]]\nchat_template = \"gema\"", "Did you mean \"gemma\"?"),
+        ("[[model]]", "[[model]]\nchat_template = \"x\"", "Known are chatml, "),
         ("[[model]]", "[model]", "double brackets"),
         ("labels = [\"yes\", \"no\"]", "labels = [\"yes\"]", "fewer than two"),
         ("labels = [\"yes\", \"no\"]", "labels = [\"yes\", \"yes\"]", "stands twice"),

@@ -7,15 +7,16 @@ import GGUF
 struct JinjaRenderer {
     /// The text written so far.
     private(set) var output: [UInt32] = []
-    private var scopes: [[String: JinjaValue]]
+    /// Variables, those of the innermost block last.
+    var scopes: [[String: JinjaValue]]
     private var steps = 0
     private var handled = 0
     private var depth = 0
     /// What `strftime_now` writes.
-    private let now: (String) -> String
+    let now: (String) -> String
 
     /// Published templates take some hundred steps a message.
-    private static let mostSteps = 1_000_000
+    private static let mostSteps = 200_000
     /// Characters made by all operations together; 4 bytes each.
     private static let mostHandled = 1 << 25
     private static let deepest = 250
@@ -33,7 +34,7 @@ struct JinjaRenderer {
 
     // MARK: Bounds
 
-    private mutating func step() throws(JinjaError) {
+    mutating func step() throws(JinjaError) {
         steps += 1
         guard steps <= Self.mostSteps else { throw JinjaError("it takes too many steps") }
     }
@@ -107,7 +108,7 @@ struct JinjaRenderer {
     }
 
     /// What nodes write, instead of writing it.
-    private mutating func capture(_ nodes: [JinjaNode]) throws(JinjaError) -> JinjaText {
+    mutating func capture(_ nodes: [JinjaNode]) throws(JinjaError) -> JinjaText {
         let before = output
         output = []
         defer { output = before }
@@ -140,8 +141,6 @@ struct JinjaRenderer {
         for scope in scopes.reversed() { if let value = scope[name] { return value } }
         return Self.globals.contains(name) ? .function(.global(name)) : .undefined
     }
-
-    private static let globals: Set<String> = ["raise_exception", "strftime_now", "namespace", "range", "dict"]
 
     private mutating func loop(
         _ names: [String], _ over: JinjaExpression, _ condition: JinjaExpression?, _ body: [JinjaNode],
@@ -254,70 +253,6 @@ struct JinjaRenderer {
         case .none: return nil
         default: throw JinjaError("a bound of a slice is no number")
         }
-    }
-
-    // MARK: Calls
-
-    private mutating func call(_ function: JinjaValue, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
-        switch function {
-        case .function(.global(let name)): return try global(name, arguments)
-        case .function(.method(let receiver, let name)): return try method(receiver, name, arguments)
-        case .function(.macro(let macro)): return try call(macro, arguments)
-        default: throw JinjaError("what is called is no function")
-        }
-    }
-
-    private mutating func call(_ macro: JinjaMacro, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
-        var scope: [String: JinjaValue] = [:]
-        for (index, parameter) in macro.parameters.enumerated() {
-            let name = parameter.name ?? ""
-            if index < arguments.positional.count {
-                scope[name] = arguments.positional[index]
-            } else if let value = arguments.named[name] {
-                scope[name] = value
-            } else if let standard = parameter.key {
-                scope[name] = try evaluate(standard)
-            } else {
-                scope[name] = .undefined
-            }
-        }
-        // A macro sees the template's variables, not its caller's.
-        let callers = scopes
-        scopes = [callers[0], scope]
-        defer { scopes = callers }
-        return .text(try capture(macro.body))
-    }
-
-    private mutating func global(_ name: String, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
-        switch name {
-        case "raise_exception":
-            throw JinjaError("it says \(quoted(try text(of: arguments.first).string))")
-        case "strftime_now":
-            return try made(JinjaText(now(try text(of: arguments.first).string)))
-        case "range":
-            return try range(arguments.positional)
-        default:  // namespace, dict
-            return .dict(JinjaDict(arguments.named.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
-        }
-    }
-
-    private mutating func range(_ bounds: [JinjaValue]) throws(JinjaError) -> JinjaValue {
-        var numbers: [Int] = []
-        for bound in bounds {
-            guard case .int(let number) = bound else { throw JinjaError("'range' takes numbers") }
-            numbers.append(number)
-        }
-        guard (1...3).contains(numbers.count), numbers.count < 3 || numbers[2] != 0 else {
-            throw JinjaError("'range' takes one to three numbers")
-        }
-        let from = numbers.count > 1 ? numbers[0] : 0
-        let to = numbers.count > 1 ? numbers[1] : numbers[0]
-        var items: [JinjaValue] = []
-        for number in stride(from: from, to: to, by: numbers.count > 2 ? numbers[2] : 1) {
-            try step()
-            items.append(.int(number))
-        }
-        return .list(items)
     }
 }
 

@@ -19,7 +19,8 @@ indirect enum JinjaExpression: Equatable, Sendable {
     case conditional(JinjaExpression, JinjaExpression, JinjaExpression?)
 }
 
-/// A value handed to a function or filter, with a name or without; in a dictionary, `key` is its key.
+/// A value handed to a function or filter, with a name or without. In a dictionary, `key` is its key; of a macro's
+/// parameter, its default.
 struct JinjaArgument: Equatable, Sendable {
     var name: String?
     var key: JinjaExpression?
