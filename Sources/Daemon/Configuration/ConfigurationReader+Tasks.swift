@@ -45,7 +45,7 @@ extension ConfigurationReader {
             if scale == nil {
                 problems.error(
                     adapter.line, "the scale in \"\(adapter.value)\" is not a number", "Write FILE or FILE=0.5")
-            } else if !context.isReadable(path) {
+            } else if !self.context.isReadable(path) {
                 problems.error(adapter.line, "the adapter \(path) cannot be read", "Check the path and its rights")
             }
         }
