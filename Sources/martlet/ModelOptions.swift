@@ -49,4 +49,4 @@ struct ModelOptions: ParsableArguments {
     }
 }
 
-extension KVCacheType: @retroactive ExpressibleByArgument {}
+extension KVCacheType: ExpressibleByArgument {}
