@@ -17,6 +17,8 @@ struct Architecture: Sendable {
     var addsOneToNorms = false
     /// Tensors that are left out: the model does not need them to run.
     var ignored: [String] = []
+    /// Matrices that stay at 8 bits in the 4-bit types, because 4 bits there cost more than anywhere else.
+    var eightBits: Set<String> = []
     /// Which encoder a byte-level vocabulary has where its expressions do not tell.
     var preTokenizer: String?
     /// Whether token lists are SentencePiece's and begin without a space.

@@ -241,7 +241,10 @@ extension Architecture {
             KeyRule("attention.causal") { _ in .bool(false) }, KeyRule("attention.head_count_kv") { _ in nil },
             KeyRule("vocab_size") { _ in nil },
         ],
-        defaults: ["layer_norm_eps": 1e-12], ignored: ["embeddings.position_ids", "pooler.dense", "cls."])
+        defaults: ["layer_norm_eps": 1e-12], ignored: ["embeddings.position_ids", "pooler.dense", "cls."],
+        // An encoder's vectors are compared, not sampled from. all-MiniLM-L6-v2 over 28 texts, the lowest cosine to the
+        // reference: 0.967 with all matrices at Q4_0, 0.991 with these at 8 bits.
+        eightBits: ["attn_v", "attn_output", "ffn_up"])
 }
 
 extension HFConfig {

@@ -226,9 +226,11 @@ struct ImportPlan {
         {
             return (.quantized(.f32), nil)
         }
-        let isVocabulary = name == "token_embd.weight" || name == "output.weight"
         // The head decides between all words: 4 bits there cost more than in any layer.
-        let wanted = isVocabulary && format != .f16 ? Quantizer.q8_0 : format
+        let isVocabulary = name == "token_embd.weight" || name == "output.weight"
+        let module = name.split(separator: ".").dropFirst(2).first.map(String.init) ?? ""
+        let isKept = isVocabulary || architecture.eightBits.contains(module)
+        let wanted = isKept && format != .f16 ? Quantizer.q8_0 : format
         let (format, reason) = Self.fitting(wanted, found.source.rowLength)
         return (.quantized(format), reason)
     }
