@@ -40,7 +40,8 @@ public struct CatalogueEntry: Sendable, Equatable {
 
 /// The models that Martlet knows by name.
 ///
-/// Digests are of the files as their publishers have them, each found in several independent public records.
+/// Digests are of the files as their publishers have them: the default's and those of wheels were computed, the others found
+/// in public records, most of them in several, Llama 3.2's and Granite's in one each.
 /// An entry without one is trusted on first use: `pull` prints the digest it computed and keeps it beside the file, so
 /// that a later change shows. None is ever made up.
 public enum Catalogue {
