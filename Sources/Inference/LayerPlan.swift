@@ -78,6 +78,7 @@ public struct LayerPlan: Sendable, Equatable {
         "starcoder2": LayerPlan(norm: .layer, activation: .gelu),
         "smollm3": LayerPlan(ropeStyle: .neighbours, ropelessPeriod: 4),
         "olmo2": LayerPlan(),
+        "olmoe": LayerPlan(normalizesExperts: false),
         "lfm2": LayerPlan(outputNorm: "token_embd_norm"),
         "deepseek2": LayerPlan(ropeStyle: .neighbours, normalizesExperts: false),
         "bert": LayerPlan(ropeStyle: .none, norm: .layer, activation: .geluErf, normsSums: true, isCausal: false),

@@ -18,7 +18,8 @@ public struct ArchitectureFixture {
 
     public static let names = [
         "bert", "bert-cls", "deepseek2", "gemma", "gemma2", "gemma3", "granite", "granitemoe", "lfm2", "llama",
-        "llama-3.1", "llama-linear", "mistral", "mixtral", "olmo2", "phi2", "phi3", "phi3-long", "qwen2", "qwen2-yarn",
+        "llama-3.1", "llama-linear", "mistral", "mixtral", "olmo2", "olmoe", "phi2", "phi3", "phi3-long", "qwen2",
+        "qwen2-yarn",
         "qwen3", "qwen3moe", "smollm3", "starcoder2",
     ]
 
