@@ -29,7 +29,7 @@ struct EmbedCommand: ParsableCommand {
 
     private func embed(_ text: String, _ session: Session, _ tokenizer: Tokenizer) throws {
         let start = monotonicNanoseconds()
-        let tokens = try tokenizer.encode(text, addSpecial: true, parseSpecial: false)
+        let tokens = tokenizer.encode(text, addSpecial: true, parseSpecial: false)
         let vector = try session.embedding(of: tokens)
         let milliseconds = Double(monotonicNanoseconds() - start) / 1e6
         guard json else { return writeOutput(vector.map { "\($0)" }.joined(separator: " ") + "\n") }
