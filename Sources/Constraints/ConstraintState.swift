@@ -102,6 +102,7 @@ public struct ConstraintState: Sendable {
     public mutating func hasLongerChoice(than token: Int32, behind text: ArraySlice<UInt8>) -> Bool {
         let trie = constraint.trie
         let bytes = trie.text(token)
+        guard !bytes.isEmpty else { return true }
         return with { machine, own in
             var node = -1
             for byte in bytes {
@@ -139,7 +140,7 @@ public struct ConstraintState: Sendable {
         var state = state
         var names = names
         // Each byte comes nearer to the end, but for names that must be different: then a few more.
-        while !machine.isComplete(state), bytes.count < 1 << 20 {
+        while !machine.isComplete(state), bytes.count < Grammar.mostBytes {
             let choice = machine.choices(state).first { byte in
                 var copy = names
                 guard copy?.read(byte) ?? true else { return false }

@@ -52,6 +52,8 @@ public struct Grammar: Sendable {
 
     /// Objects and arrays inside one another at most; a stack grows no deeper.
     public static let mostLevels = 32
+    /// Bytes that the shortest text may have: more than any context holds, and little enough to be written out.
+    static let mostBytes = 1 << 16
     static let endless: Int32 = .max / 4
     /// Between members, and behind a name: one line as JSON is mostly written, and as models write it.
     static let comma = Array(", ".utf8)
@@ -96,6 +98,9 @@ public struct Grammar: Sendable {
         }
         guard shortest[root][Self.mostLevels] < Self.endless else {
             throw GrammarError("no text can satisfy the constraint: its parts contradict each other. Loosen it.")
+        }
+        guard shortest[root][Self.mostLevels] <= Self.mostBytes else {
+            throw GrammarError("the shortest text has more than \(Self.mostBytes) bytes. Lower minLength or minItems.")
         }
     }
 

@@ -5,7 +5,7 @@ extension SchemaReader {
     ///
     /// That holds when their kinds differ; when listed values differ; or when, for objects, one branch requires a name
     /// that the other never has, or a common name tells them apart.
-    func checkExclusive(_ pointer: String, _ nodes: [Int]) throws(GrammarError) {
+    mutating func checkExclusive(_ pointer: String, _ nodes: [Int]) throws(GrammarError) {
         for (index, first) in nodes.enumerated() {
             for (offset, second) in nodes[(index + 1)...].enumerated() {
                 for a in leaves(first) {
@@ -19,8 +19,17 @@ extension SchemaReader {
         }
     }
 
-    private func areDisjoint(_ a: Int, _ b: Int, depth: Int) -> Bool {
+    /// Each pair is compared once: objects that refer to each other would be compared along every way.
+    private mutating func areDisjoint(_ a: Int, _ b: Int, depth: Int) -> Bool {
         guard a != b, depth < 8 else { return false }
+        let pair = [a, b, depth]
+        if let known = disjoint[pair] { return known }
+        let result = compare(a, b, depth)
+        disjoint[pair] = result
+        return result
+    }
+
+    private mutating func compare(_ a: Int, _ b: Int, _ depth: Int) -> Bool {
         let (first, second) = (facts[a], facts[b])
         if let some = first.values, let others = second.values {
             let known = Set(others.map(Canonical.init))
@@ -34,7 +43,7 @@ extension SchemaReader {
         return common.isEmpty || common == [.object] && objectsAreDisjoint(a, b, depth)
     }
 
-    private func objectsAreDisjoint(_ a: Int, _ b: Int, _ depth: Int) -> Bool {
+    private mutating func objectsAreDisjoint(_ a: Int, _ b: Int, _ depth: Int) -> Bool {
         guard let first = objectRule(a), let second = objectRule(b) else { return false }
         func isMissing(_ property: Grammar.Property, in rule: Grammar.ObjectRule) -> Bool {
             property.isRequired && rule.free.isEmpty && !rule.properties.contains { $0.head == property.head }
@@ -47,12 +56,16 @@ extension SchemaReader {
             guard let other = second.properties.first(where: { $0.head == property.head }), other.isRequired else {
                 continue
             }
-            let apart = leaves(property.node).allSatisfy { one in
-                leaves(other.node).allSatisfy { areDisjoint(one, $0, depth: depth + 1) }
-            }
-            if apart { return true }
+            if areApart(leaves(property.node), leaves(other.node), depth + 1) { return true }
         }
         return false
+    }
+
+    private mutating func areApart(_ some: [Int], _ others: [Int], _ depth: Int) -> Bool {
+        for one in some {
+            for other in others where !areDisjoint(one, other, depth: depth) { return false }
+        }
+        return true
     }
 
     /// Whether a validator refuses names that the rule does not have.

@@ -32,6 +32,10 @@ extension SchemaReader {
         // Nothing fits between bounds that cross; an automaton of nothing says so.
         guard text.least <= text.most else { return .automaton(try add(.literals([]))) }
         let most = text.most == .max ? Int32.max : Int32(clamping: text.most)
+        // Also of a member that need not be there: once begun it must be ended.
+        guard text.least <= 4096 else {
+            throw GrammarError("the schema wants more than 4096 characters. Lower minLength.")
+        }
         return .text(least: Int32(clamping: text.least), most: most)
     }
 

@@ -39,6 +39,8 @@ struct SchemaReader {
     /// Nodes behind each branch of `oneOf`, to be compared when all is known.
     private var exclusive: [(pointer: String, nodes: [Int])] = []
     var facts: [SchemaFacts] = []
+    /// Pairs of nodes that were compared for `oneOf`, at a depth.
+    var disjoint: [[Int]: Bool] = [:]
     private var strings: [StringLanguage: Int] = [:]
     private var numbers: [NumberLanguage: Int] = [:]
     private var sound: Set<String> = []

@@ -38,8 +38,9 @@ struct StringLanguage: Hashable, Sendable {
         }
         func literals(_ texts: some Sequence<String>, _ terms: inout Expressions) -> Int {
             let each = texts.compactMap { alphabet.bytes($0) }.map { bytes in
-                let text = terms.text(bytes)
-                return terms.sequence([start, text, end])
+                // Byte by byte: a chain in front of another would be walked by recursion.
+                let symbols = bytes.map { terms.bytes(ByteSet($0)) }
+                return terms.sequence([start] + symbols + [end])
             }
             return terms.either(each)
         }

@@ -85,9 +85,8 @@ extension Generator {
     }
 
     private func bytes(of tokens: ArraySlice<Int32>) -> [UInt8] {
-        var bytes: [UInt8] = []
-        for token in tokens { tokenizer.append(token, to: &bytes) }
-        return bytes
+        // The trie's texts: none for tokens that end a text or have no embedding, which must not be written.
+        tokens.reduce(into: []) { $0 += guide?.constraint.trie.text($1) ?? [] }
     }
 
     /// The nearest end of the text: what is left of the limits allows no more.

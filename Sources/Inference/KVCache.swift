@@ -128,13 +128,15 @@ final class KVCache {
         }
     }
 
-    /// Puts a copy of `count` cells back.
-    func restore(_ copy: UnsafeRawBufferPointer, _ count: Int) {
-        guard var from = copy.baseAddress, copy.count == byteCount(of: count) else { return }
+    /// Puts a copy of `count` cells back; false when it is of another kind of cache.
+    func restore(_ copy: UnsafeRawBufferPointer, _ count: Int) -> Bool {
+        guard copy.count == byteCount(of: count) else { return false }
+        guard var from = copy.baseAddress else { return true }
         forEachPart(of: Self.padded(count) / 8) { part, bytes in
             part.copyMemory(from: from, byteCount: bytes)
             from += bytes
         }
+        return true
     }
 
     /// Visits the bytes that the first `blocks` blocks of eight cells take: every head's elements and scales.

@@ -78,11 +78,10 @@ extension TensorFinder {
         // BERT's norms stand behind sums and have names of their own.
         let (afterAttention, afterFfw) =
             config.plan.normsSums ? ("attn_output_norm", "layer_output_norm") : ("post_attention_norm", "post_ffw_norm")
-        let hasOwnNorm = !config.plan.isParallel || has(name + "ffn_norm.weight")
         return LayerWeights(
             config: layer, attnNorm: try normIfAny(name + "attn_norm", width), mixer: mixer,
             postAttentionNorm: try normIfAny(name + afterAttention, width),
-            ffnNorm: hasOwnNorm ? try normIfAny(name + "ffn_norm", width) : nil,
+            ffnNorm: config.plan.isParallel ? nil : try normIfAny(name + "ffn_norm", width),
             feedForward: layer.hasExperts
                 ? nil : try feedForward(name, "", config.feedForwardLength, width, index),
             experts: layer.hasExperts ? try experts(name, config) : nil,
@@ -111,12 +110,18 @@ extension TensorFinder {
             k = try matrix(name + "attn_k", rows: keys, columns: width, input: mixer)
             v = try matrix(name + "attn_v", rows: values, columns: width, input: mixer)
         }
+        let qNorm = try vectorIfAny(name + "attn_q_norm.weight", counts: [config.headLength, queries])
+        let kNorm = try vectorIfAny(name + "attn_k_norm.weight", counts: [config.headLength, keys])
+        let areWide = (qNorm.map { $0.count == queries }, kNorm.map { $0.count == keys })
+        guard config.headLength == queries || config.headLength == keys || areWide.0 == areWide.1 else {
+            throw ModelError(
+                file, "only one norm of \(name)attn_q and attn_k reaches over all heads", "Fetch the file again.")
+        }
         return AttentionWeights(
             attnQ: q, attnK: k, attnV: v,
             attnOutput: try matrix(
                 name + "attn_output", rows: width, columns: config.valueWidth, input: input(.mixerOutput, layer)),
-            attnQNorm: try vectorIfAny(name + "attn_q_norm.weight", counts: [config.headLength, queries]),
-            attnKNorm: try vectorIfAny(name + "attn_k_norm.weight", counts: [config.headLength, keys]))
+            attnQNorm: qNorm, attnKNorm: kNorm)
     }
 
     private mutating func latent(
@@ -186,6 +191,11 @@ extension TensorFinder {
         let (width, length, count) = (config.embeddingLength, experts.feedForwardLength, experts.count)
         guard count > 1, !has(name + "post_ffw_norm.weight") else {
             throw ModelError(file, "experts with a norm behind them are not supported", "Choose another model.")
+        }
+        guard (experts.sharedCount > 0) == has(name + "ffn_up_shexp.weight") else {
+            throw ModelError(
+                file, "expert_shared_count is \(experts.sharedCount), which is not what \(name)ffn_up_shexp says",
+                "Fetch the file again.")
         }
         let router = try matrix(name + "ffn_gate_inp", rows: count, columns: width)
         return ExpertWeights(

@@ -1,5 +1,6 @@
 import GGUF
 import Linux
+import QuantBlocks
 
 /// The memory a model takes, in bytes.
 public struct MemoryNeed: Sendable, Equatable {
@@ -22,17 +23,21 @@ public struct MemoryNeed: Sendable, Equatable {
 
 extension Model {
     /// What running this model with `context` tokens takes on this machine.
-    public func memoryNeed(context: Int, batch: Int = 256, threads: Int = 4, tree: FileTree = .machine) -> MemoryNeed {
-        let attention = config.headCount * (config.headLength + config.valueLength)
-        let perToken = 2 * config.embeddingLength + attention + config.feedForwardLength
-        let widest = max(config.embeddingLength, config.feedForwardLength)
-        let perThread = 8 * widest * 5 + batch * 8 * 12
+    public func memoryNeed(
+        context: Int, batch: Int = 256, threads: Int = 4, kvCache: KVCacheType = .f16, tree: FileTree = .machine
+    ) -> MemoryNeed {
+        // An encoder computes a text in one pass.
+        let batch = config.plan.isCausal ? batch : min(context, Session.largestEncoderContext)
+        let queries = config.headCount * config.headLength
+        let perToken = 2 * config.embeddingLength + queries + config.mixedWidth + config.hiddenWidth
+        let widest = config.widestRow
+        let perThread = tileRows * widest * 5 + batch * tileRows * 8
         let experts = config.experts.map { ExpertState.byteCount($0, config, batch: batch) } ?? 0
         let available = tree.lines("/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
             .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
         return MemoryNeed(
             context: context, file: file.byteCount,
-            cache: KVCache.byteCount(config, context: context),
+            cache: KVCache.byteCount(config, context: context, type: kvCache),
             scratch: batch * (4 * perToken + 2 * widest) + threads * perThread + 4 * vocabularyCount + experts,
             available: available.map { $0 * 1024 })
     }

@@ -109,8 +109,20 @@ public struct ModelConfig: Sendable, Equatable {
             throw ModelError(
                 file, "\(headCount) heads cannot share \(headCountKV) key heads", "Fetch the file again.")
         }
+        guard experts == nil || layers.contains(where: \.hasExperts) else {
+            throw ModelError(file, "it says it has experts, and no layer has any", "Fetch the file again.")
+        }
+        let isPlain = latent == nil && layers.allSatisfy { !$0.isConvolution && !$0.hasExperts }
+        guard isPlain || !plan.isParallel && !plan.normsSums else {
+            throw ModelError(
+                file, "\(architecture) has no experts, convolutions or latents", "Choose another model.")
+        }
+        guard headLength % 2 == 0 else {
+            throw ModelError(
+                file, "heads of \(headLength) elements cannot be rotated in pairs", "Fetch the file again.")
+        }
         let rotated = latent?.ropeLength ?? headLength
-        guard headLength % 2 == 0, rope.dimensionCount % 2 == 0, rope.dimensionCount <= rotated else {
+        guard rope.dimensionCount % 2 == 0, rope.dimensionCount <= rotated else {
             throw ModelError(
                 file, "\(rope.dimensionCount) rotated elements do not fit a head of \(rotated)",
                 "Fetch the file again.")

@@ -110,6 +110,12 @@ public struct PackedModel {
         case "attn_v": pieces = [config.valueLength]
         case "attn_qkv": pieces = [config.headLength, config.valueLength]
         case "ffn_up": pieces = [config.feedForwardLength]
+        // A multiple of one expert's length is one of all that are shared.
+        case "ffn_gate_exps", "ffn_up_exps", "ffn_gate_shexp", "ffn_up_shexp":
+            pieces = [config.experts?.feedForwardLength ?? 0]
+        case "ffn_down_exps": pieces = [config.embeddingLength]
+        case "attn_k_b": pieces = [config.latent?.rank ?? 0]
+        case "attn_v_b": pieces = [config.latent?.valueLength ?? 0]
         case "in_proj": pieces = [config.embeddingLength]
         default: pieces = []
         }

@@ -23,7 +23,7 @@ final class RunState {
     let normed: UnsafeMutablePointer<Float>
     /// Rotated queries (batch, headCount · headLength); a convolution's gates (batch, embedding).
     let query: UnsafeMutablePointer<Float>
-    /// What mixes tokens yields (batch, headCount · valueLength or embedding).
+    /// What mixes tokens yields (batch, `ModelConfig.mixedWidth`); before that keys that are not normalised yet.
     let attention: UnsafeMutablePointer<Float>
     /// act(gate) · up (batch, feedForward).
     let hidden: UnsafeMutablePointer<Float>
@@ -56,8 +56,8 @@ final class RunState {
     /// Changed between passes only.
     var times = StepTimes()
 
-    /// Steps of one layer that share out work: at most 8 up to the attention's end, 9 of experts, and their norms.
-    static let stepsPerLayer = 19
+    /// Steps of one layer that share out work: 10 of attention through a latent and 10 of experts, their norms counted.
+    static let stepsPerLayer = 20
     /// UInt32s between two counters: 64 bytes.
     static let counterStride = 16
 
@@ -65,17 +65,13 @@ final class RunState {
         let config = model.config
         let width = config.embeddingLength
         let queryWidth = max(config.headCount * config.headLength, config.convolutionLength > 0 ? width : 0)
-        let valueWidth = max(config.valueWidth, config.convolutionLength > 0 ? width : 0)
         self.batch = batch
-        let narrow = config.latent.map { max($0.queryRank, $0.valueLength * config.headCount, $0.keyLength) } ?? 0
-        let expertWidth = config.experts.map { $0.feedForwardLength * max(1, $0.sharedCount) } ?? 0
-        let hiddenWidth = max(config.feedForwardLength, expertWidth)
-        widest = (max(width, valueWidth, hiddenWidth, narrow) + 31) / 32 * 32
+        widest = config.widestRow
         x = .allocate(capacity: batch * width)
         normed = .allocate(capacity: batch * width)
         query = .allocate(capacity: batch * queryWidth)
-        attention = .allocate(capacity: batch * valueWidth)
-        hidden = .allocate(capacity: batch * hiddenWidth)
+        attention = .allocate(capacity: batch * config.mixedWidth)
+        hidden = .allocate(capacity: batch * config.hiddenWidth)
         latent = config.latent.map { LatentState($0, config, batch: batch) }
         experts = config.experts.map { ExpertState($0, config, batch: batch) }
         let panels = (batch + panelTokens - 1) / panelTokens
@@ -110,6 +106,23 @@ final class RunState {
         counters.deallocate()
         for scratch in threads { scratch.deallocate() }
         times.stop()
+    }
+}
+
+/// Lengths that scratch must have.
+extension ModelConfig {
+    /// Elements a token has of what mixes tokens, or of raw keys.
+    var mixedWidth: Int {
+        max(valueWidth, headCountKV * headLength, convolutionLength > 0 ? embeddingLength : 0)
+    }
+
+    /// Elements inside a dense block, or inside the experts every token goes through.
+    var hiddenWidth: Int { max(feedForwardLength, experts.map { $0.feedForwardLength * max(1, $0.sharedCount) } ?? 0) }
+
+    /// The longest row of any matrix, rounded up to 32.
+    var widestRow: Int {
+        let narrow = latent.map { max($0.queryRank, $0.valueLength * headCount, $0.keyLength) } ?? 0
+        return (max(embeddingLength, mixedWidth, hiddenWidth, narrow) + 31) / 32 * 32
     }
 }
 

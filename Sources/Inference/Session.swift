@@ -56,9 +56,12 @@ public final class Session {
         model: Model, context: Int, threads: Int = 0, batch: Int = 256, kvCache: KVCacheType = .f16,
         ownsThread: Bool = false
     ) throws(InferenceError) {
-        guard context >= 1, context <= min(model.config.contextLength, Self.largestContext) else {
+        let largest = min(
+            model.config.contextLength,
+            model.config.plan.isCausal ? Self.largestContext : Self.largestEncoderContext)
+        guard context >= 1, context <= largest else {
             throw InferenceError(
-                "a context of \(context) is outside 1…\(min(model.config.contextLength, Self.largestContext)), "
+                "a context of \(context) is outside 1…\(largest), "
                     + "what the model was trained for. Choose a smaller context.")
         }
         let topology = CPUTopology.machine
@@ -67,10 +70,7 @@ public final class Session {
         self.context = context
         cache = try KVCache(model.config, context: context, type: kvCache)
         // An encoder's tokens see each other, so they are computed in one pass.
-        let most = model.config.plan.isCausal ? min(batch, 1024) : Self.largestEncoderContext
-        guard model.config.plan.isCausal || context <= most else {
-            throw InferenceError("an encoder's context of \(context) is larger than \(most). Choose a smaller context.")
-        }
+        let most = model.config.plan.isCausal ? min(batch, 1024) : context
         state = RunState(model, context: context, batch: max(1, min(most, context)), threads: members)
         pool = WorkerPool(count: members, cpus: topology.cpus(for: members), bindsCaller: ownsThread)
         batchLimit = state.batch
@@ -173,7 +173,7 @@ public final class Session {
     /// Replaces the cells in use by a snapshot of this session's model.
     public func restore(_ prefix: PrefixState) {
         guard prefix.count <= context else { return }
-        prefix.cells.withUnsafeBytes { cache.restore($0, prefix.count) }
+        guard prefix.cells.withUnsafeBytes({ cache.restore($0, prefix.count) }) else { return }
         count = prefix.count
     }
 

@@ -41,7 +41,7 @@ struct ModelOptions: ParsableArguments {
             writeError("martlet: warning: \(warning). Name another with --chat-template")
         }
         let context = context ?? min(2048, model.config.contextLength)
-        try refuseTooLarge(model, context: context, threads: threads)
+        try refuseTooLarge(model, context: context, threads: threads, kvCache: kvCache)
         let session = try Session(
             model: model, context: context, threads: threads, kvCache: kvCache, ownsThread: true)
         session.use(try model.adapters(adapters))

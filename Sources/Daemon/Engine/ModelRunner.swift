@@ -59,13 +59,14 @@ final class ModelRunner: TaskRunner {
                 }
             }
             let context = min(section.context, model.config.contextLength)
-            let need = model.memoryNeed(context: context, threads: max(1, section.threads)).total
+            let kvCache = KVCacheType(rawValue: section.kvCache) ?? .f16
+            let need = model.memoryNeed(context: context, threads: max(1, section.threads), kvCache: kvCache).total
             if let obstacle = BoardMemory().obstacle(need, "the model \(path) with a context of \(context) tokens") {
                 throw DaemonError(obstacle, exitStatus: 65)
             }
             let session = try Session(
                 model: model, context: context, threads: section.threads,
-                kvCache: KVCacheType(rawValue: section.kvCache) ?? .f16, ownsThread: true)
+                kvCache: kvCache, ownsThread: true)
             session.use(try model.adapters(section.lora))
             return Loaded(section: section, model: model, shared: SharedSession(session))
         } catch {
