@@ -66,4 +66,33 @@ import Testing
         }
         #expect(ContinuousClock.now - start < .seconds(20))
     }
+
+    /// Texts longer than any context, names longer than a stack, and alternatives that refer to each other.
+    @Test func sizesAreRefusedBeforeTheyAreWorkedOut() throws {
+        let start = ContinuousClock.now
+        for schema in [
+            #"{"type":"string","minLength":500000000}"#, #"{"type":"string","minLength":4097}"#,
+            #"{"type":"array","minItems":4096,"items":{"type":"string","minLength":4000}}"#,
+        ] {
+            let thrown = #expect(throws: GrammarError.self) { try Grammar(schema: Array(schema.utf8)) }
+            #expect(thrown?.description.contains("Lower") == true)
+        }
+        let name = String(repeating: "a", count: 400_000)
+        let long =
+            #"{"type":"object","properties":{"\#(name)":{"type":"null"}},"additionalProperties":{"type":"null"}}"#
+        _ = try? Grammar(schema: Array(long.utf8))
+        func family(_ prefix: String) -> String {
+            (0..<20).map { index in
+                let properties = (0..<20).map { ##""p\##($0)":{"$ref":"#/$defs/\##(prefix)\##(($0 + index) % 20)"}"## }
+                let required = (0..<20).map { #""p\#($0)""# }
+                return ##""\##(prefix)\##(index)":{"type":"object","properties":{"##
+                    + properties.joined(separator: ",") + #"},"required":["# + required.joined(separator: ",") + "]}"
+            }.joined(separator: ",")
+        }
+        let two =
+            ##"{"oneOf":[{"$ref":"#/$defs/a0"},{"$ref":"#/$defs/b0"}],"$defs":{"##
+            + family("a") + "," + family("b") + "}}"
+        #expect(throws: GrammarError.self) { try Grammar(schema: Array(two.utf8)) }
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
 }

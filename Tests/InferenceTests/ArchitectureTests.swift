@@ -140,6 +140,39 @@ private func error(_ got: [Float], _ expected: [Float]) -> Float {
         #expect(error(Array(session.logits()), expected) > 100 * floatTolerance)
     }
 
+    /// Sizes that no tensor confirms are not allocated.
+    @Test func expertsThatAreNotThereAreRefused() throws {
+        let keys: [String: GGUFValue?] = [
+            "llama.expert_count": .uint32(2), "llama.expert_used_count": .uint32(1),
+            "llama.expert_feed_forward_length": .uint32(1_048_576), "llama.expert_shared_count": .uint32(64),
+        ]
+        let thrown = #expect(throws: ModelError.self) { try fixture("llama", changes: keys) }
+        #expect(thrown?.description.contains("no layer has any") == true)
+        let convolution: [String: GGUFValue?] = [
+            "phi2.attention.head_count_kv": .int32s([4, 0]), "phi2.shortconv.l_cache": .uint32(3),
+        ]
+        let other = #expect(throws: ModelError.self) { try fixture("phi2", changes: convolution) }
+        #expect(other?.description.contains("has no experts, convolutions or latents") == true)
+    }
+
+    @Test func anEncodersContextIsBounded() throws {
+        let model = try fixture("bert", changes: ["bert.context_length": .uint32(64)]).model
+        #expect(throws: InferenceError.self) { try Session(model: model, context: 65, threads: 1) }
+        #expect(model.memoryNeed(context: 64).scratch < model.memoryNeed(context: 64, batch: 4096).scratch * 2)
+    }
+
+    @Test func aSnapshotOfAnotherCacheIsLeftAlone() throws {
+        let model = try fixture("llama").model
+        let (halves, bytes) = (
+            try Session(model: model, context: 32, threads: 1),
+            try Session(model: model, context: 32, threads: 1, kvCache: .q8_0)
+        )
+        try halves.evaluate([4, 5, 6])
+        bytes.restore(halves.snapshot())
+        #expect(bytes.count == 0)
+        #expect(model.memoryNeed(context: 32, kvCache: .q8_0).cache < model.memoryNeed(context: 32).cache)
+    }
+
     /// Damaged shapes are refused with the key's name.
     @Test(arguments: [
         ("mixtral", "llama.expert_used_count", GGUFValue.uint32(6), "expert_used_count"),
@@ -149,12 +182,16 @@ private func error(_ got: [Float], _ expected: [Float]) -> Float {
         ("lfm2", "lfm2.shortconv.l_cache", .uint32(4), "shortconv.conv"),
         ("deepseek2", "deepseek2.attention.kv_lora_rank", .uint32(0), "attn_q"),
         ("deepseek2", "deepseek2.attention.key_length_mla", .uint32(16), "all elements of a key are rotated"),
-        ("qwen3", "qwen3.attention.key_length", .uint32(41), "do not fit a head"),
+        ("qwen3", "qwen3.attention.key_length", .uint32(41), "heads of 41 elements"),
         ("granite", "granite.logit_scale", .float32(0), "logit_scale is not a positive number"),
         ("bert", "bert.pooling_type", .uint32(4), "ranks pairs"),
         ("llama-linear", "llama.rope.scaling.type", .string("ntk"), "rope scaling 'ntk' is not supported"),
         ("phi3-long", "phi3.rope.dimension_count", .uint32(8), "rope_factors_long"),
         ("starcoder2", "starcoder2.context_length", .uint32(0), "context_length is 0"),
+        ("llama", "llama.expert_count", .uint32(2), "expert_used_count is missing"),
+        ("deepseek2", "deepseek2.expert_shared_count", .uint32(0), "expert_shared_count is 0"),
+        ("deepseek2", "deepseek2.attention.kv_lora_rank", .uint32(33), "heads of 49 elements"),
+        ("phi2", "phi2.attention.head_count_kv", .int32s([4, 0]), "convolutions"),
     ])
     func refusesWhatDoesNotFit(_ name: String, _ key: String, _ value: GGUFValue, _ why: String) throws {
         let thrown = #expect(throws: ModelError.self) { try fixture(name, changes: [key: value]) }
