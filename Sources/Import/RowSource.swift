@@ -67,8 +67,9 @@ struct RowSource: Sendable {
 func interleavedPairs(heads: Int, rows: Int) -> [Int32]? {
     guard heads > 0, rows % (2 * heads) == 0, let _ = Int32(exactly: rows) else { return nil }
     let half = rows / heads / 2
-    return (0..<rows).map { row in
-        let (head, inside) = (row / (2 * half), row % (2 * half))
-        return Int32(head * 2 * half + inside % 2 * half + inside / 2)
+    return (0..<rows).map { (row: Int) -> Int32 in
+        let inside: Int = row % (2 * half)
+        let first: Int = row - inside
+        return Int32(truncatingIfNeeded: first + (inside % 2) * half + inside / 2)
     }
 }

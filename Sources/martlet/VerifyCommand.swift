@@ -31,7 +31,7 @@ extension ModelCommand {
                 (model, opened) = (nil, try GGUFFile(path: path))
             }
             let digests = opened.parts.map { ($0.path, SHA256.hexadecimal(of: $0.bytes)) }
-            if let known, let digest = digests.first?.1, digest != known {
+            if let known, let (_, digest) = digests.first(where: { $0.0 == path }) ?? digests.first, digest != known {
                 throw CommandError(
                     .data, "\(file) has another SHA-256: it is \(digest) instead of \(known). Fetch the file again")
             }
@@ -42,11 +42,11 @@ extension ModelCommand {
             writeOutput(json ? object(opened, digests, known) : lines(digests))
         }
 
-        /// The digest that the catalogue has for a file it fetched; of an encoder it knows the weights' only.
+        /// The digest that the catalogue has for a file it fetched, or that was recorded then.
         private func expected(_ path: String) -> String? {
             guard let cache = PackedModel.folder else { return nil }
             let store = ModelStore(cache: cache)
-            return Catalogue.entries.first { $0.isGenerative && store.path($0) == path }?.sha256
+            return Catalogue.entries.first { store.path($0) == path }.flatMap(store.expectedDigest)
         }
 
         private func object(_ file: GGUFFile, _ digests: [(String, String)], _ known: String?) -> String {
