@@ -9,8 +9,10 @@ extension ModelCommand {
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Check that a file is whole and can run; print its SHA-256.",
-            discussion:
-                "A model of the catalogue is compared with the digest known there. Of a split model every part is read."
+            discussion: """
+                A model of the catalogue is compared with the digest known there, else with the one recorded when it was \
+                pulled. Of a split model every part is read.
+                """
         )
 
         @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
