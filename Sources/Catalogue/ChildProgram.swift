@@ -17,7 +17,7 @@ struct ChildProgram {
 
     /// Runs `arguments[0]`, looked up on PATH, calling `meanwhile` a few times a second.
     ///
-    /// Throws when it cannot be started.
+    /// Throws when it cannot be started or its end cannot be learnt.
     static func run(
         _ arguments: [String], errorsIn log: String, meanwhile: () -> Void = {}
     ) throws(CatalogueError) -> Result {
@@ -30,18 +30,34 @@ struct ChildProgram {
         let strings = arguments.map { strdup($0) }
         defer { for string in strings { free(string) } }
         var child = pid_t()
-        let code = posix_spawnp(&child, arguments[0], &actions, nil, strings + [nil], environ)
+        // Whoever started us may ignore SIGCHLD; pip's children would then vanish under it.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var defaults = sigset_t()
+        sigemptyset(&defaults)
+        sigaddset(&defaults, SIGCHLD)
+        posix_spawnattr_setsigdefault(&attributes, &defaults)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+        let code = posix_spawnp(&child, arguments[0], &actions, &attributes, strings + [nil], environ)
         guard code == 0 else {
             let reason = SystemError("start", arguments[0], code: code).description
             throw CatalogueError(
                 .unavailable, reason, "Install it: apt-get install \(packages[arguments[0]] ?? arguments[0])")
         }
+        defer { unlink(log) }
         var raw: Int32 = 0
-        while waitpid(child, &raw, WNOHANG) == 0 {
+        while true {
+            let ended = waitpid(child, &raw, WNOHANG)
+            if ended == child { break }
+            guard ended == 0 || errno == EINTR else {
+                throw CatalogueError(
+                    .unavailable, "\(SystemError("wait for", arguments[0])): how it ended is not known",
+                    "Start martlet where SIGCHLD is not ignored")
+            }
             meanwhile()
             usleep(50_000)
         }
-        defer { unlink(log) }
         let status = raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + (raw & 0x7F)
         return Result(status: status, lastError: lastLine(of: log))
     }

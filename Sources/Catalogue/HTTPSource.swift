@@ -20,7 +20,7 @@ struct HTTPSource {
         let got = ModelStore.size(part) ?? 0
         switch result.status {
         case 22:
-            unlink(part)
+            // What is there stays: a server that is too busy now has the rest later.
             throw CatalogueError(
                 .unavailable, "cannot fetch \(url): \(result.lastError)",
                 "Check the address, or give a mirror with --from")
@@ -42,8 +42,10 @@ struct HTTPSource {
     private func curl(_ progress: Puller.Progress) throws(CatalogueError) -> ChildProgram.Result {
         // Slower than a kilobyte a second for a minute is a connection that died.
         let patience = ["--connect-timeout", "20", "--speed-limit", "1000", "--speed-time", "60"]
+        // An address is one address, and no server can redirect to a file of this machine.
+        let protocols = ["--globoff", "--proto", "=http,https", "--proto-redir", "=http,https"]
         return try ChildProgram.run(
-            ["curl", "--fail", "--location", "--silent", "--show-error", "--retry", "2"] + patience
+            ["curl", "--fail", "--location", "--silent", "--show-error", "--retry", "2"] + patience + protocols
                 + ["--continue-at", "-", "--output", part, "--url", url],
             errorsIn: part + ".log"
         ) { progress(ModelStore.size(part) ?? 0, expected) }

@@ -17,6 +17,14 @@ public struct ModelStore: Sendable {
     /// Whether it is there; a file gets its name only when it is whole.
     public func has(_ entry: CatalogueEntry) -> Bool { access(path(entry), R_OK) == 0 }
 
+    /// The SHA-256 that an entry's file must have: the catalogue's, else the one recorded beside it when it was fetched
+    /// or made; nil when there is neither.
+    public func expectedDigest(_ entry: CatalogueEntry) -> String? {
+        if !entry.isImported, let digest = entry.sha256 { return digest }
+        let recorded = FileTree.machine.text(path(entry) + ".sha256")?.prefix { $0 != " " && $0 != "\n" } ?? ""
+        return recorded.utf8.count == 64 && recorded.allSatisfy(\.isHexDigit) ? recorded.lowercased() : nil
+    }
+
     /// Bytes of an entry's file; nil when it is not there.
     public func size(_ entry: CatalogueEntry) -> Int? { Self.size(path(entry)) }
 

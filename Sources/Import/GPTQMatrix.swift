@@ -32,10 +32,10 @@ struct GPTQMatrix: Sendable {
         isFormat1: Bool
     ) {
         guard qweight.type == .i32, qzeros.type == .i32, scales.isFloat, qweight.shape.count == 2,
-            qzeros.shape.count == 2, scales.shape.count == 2
+            qzeros.shape.count == 2, scales.shape.count == 2, qweight.shape[0] <= 1 << 21
         else { return nil }
         let (inputs, outputs, groupCount) = (qweight.shape[0] * 8, qweight.shape[1], scales.shape[0])
-        guard outputs > 0, outputs % 8 == 0, groupCount > 0, inputs >= groupCount, inputs <= 1 << 24,
+        guard outputs > 0, outputs % 8 == 0, groupCount > 0, inputs >= groupCount,
             scales.shape[1] == outputs, qzeros.shape == [groupCount, outputs / 8]
         else { return nil }
         let size = (inputs + groupCount - 1) / groupCount

@@ -52,7 +52,15 @@ struct ImportPlan {
             for rule in architecture.tensors where rule.name.contains("#") { try add(rule, layer: layer) }
             guard tensors.count > before else { throw missing("layer \(layer)") }
         }
-        guard tensors.contains(where: { $0.name == "token_embd.weight" }) else { throw missing("the token embedding") }
+        guard let embedding = tensors.first(where: { $0.name == "token_embd.weight" }) else {
+            throw missing("the token embedding")
+        }
+        guard embedding.dimensions.count == 2, embedding.dimensions[0] == config.width else {
+            throw ImportError(
+                checkpoint.path,
+                "its token embedding is \(embedding.dimensions[0]) wide, hidden_size in config.json is \(config.width)",
+                "Download the model again")
+        }
         try refuseUnused()
     }
 

@@ -12,7 +12,7 @@ struct ModelMetadata {
         writer.set("general.architecture", .string(architecture.name))
         writer.set("general.type", .string("model"))
         writer.set("general.name", .string(name))
-        if let licence = try licence() { writer.set("general.license", .string(licence)) }
+        if let licence { writer.set("general.license", .string(licence)) }
         // An architecture's own rule stands in place of the common one, also where it leaves the key out.
         let own = Set(architecture.keys.map(\.key))
         for rule in Architecture.commonKeys.filter({ !own.contains($0.key) }) + architecture.keys {
@@ -29,8 +29,9 @@ struct ModelMetadata {
     }
 
     /// The licence in the front matter of the model's README.
-    private func licence() throws(ImportError) -> String? {
-        guard let text = try folder.text("README.md"), text.hasPrefix("---") else { return nil }
+    private var licence: String? {
+        // A README that cannot be read costs the licence only.
+        guard let text = (try? folder.text("README.md")) ?? nil, text.hasPrefix("---") else { return nil }
         for line in text.split(separator: "\n").dropFirst().prefix(200) {
             if line.hasPrefix("---") { return nil }
             guard line.hasPrefix("license:") else { continue }

@@ -14,7 +14,7 @@ struct SentencePieceModel {
 
     private(set) var pieces: [Piece] = []
     private(set) var addsSpacePrefix = true
-    /// 1: unigram, 2: BPE; GGUF's `llama` vocabulary reads both by their scores.
+    /// 1: unigram, 2: BPE, which GGUF's `llama` vocabulary means.
     private(set) var kind = 1
 
     /// Nil when the bytes are no such file.

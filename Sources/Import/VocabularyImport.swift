@@ -13,11 +13,14 @@ struct VocabularyImport {
 
     /// Writes all keys of the tokenizer.
     func write(to writer: inout GGUFWriter) throws(ImportError) {
+        guard rows <= TokenList.largest else {
+            throw ImportError(folder.path, "its token embedding has \(rows) rows", "Download the model again")
+        }
         let settings = try folder.json("tokenizer_config.json")
         let tokenizer = try TokenizerJSON(folder)
         var list: TokenList
         if architecture.name == "bert" {
-            list = try wordPieces(tokenizer, &writer)
+            list = try wordPieces(tokenizer, settings, &writer)
         } else if let bytes = try folder.bytes("tokenizer.model"), tokenizer.map(\.isSentencePiece) ?? true {
             list = try sentencePieces(bytes, tokenizer, settings, &writer)
         } else if let tokenizer {
@@ -56,7 +59,9 @@ struct VocabularyImport {
     }
 
     /// WordPiece: words begin with ▁ where the model's file marks their continuations with ##.
-    private func wordPieces(_ tokenizer: TokenizerJSON?, _ writer: inout GGUFWriter) throws(ImportError) -> TokenList {
+    private func wordPieces(
+        _ tokenizer: TokenizerJSON?, _ settings: JSONValue?, _ writer: inout GGUFWriter
+    ) throws(ImportError) -> TokenList {
         func phantom(_ text: String) -> String { text.begins("##") ? text.dropping(2) : "▁" + text }
         writer.set("tokenizer.ggml.token_type_count", .uint32(UInt32(clamping: config.integer("type_vocab_size") ?? 1)))
         writer.set("tokenizer.ggml.model", .string("bert"))
@@ -64,6 +69,9 @@ struct VocabularyImport {
         writer.set("tokenizer.ggml.pre", .string("jina-v2-en"))
         if let tokenizer {
             guard tokenizer.kind == "WordPiece" else { throw unknown(tokenizer.kind) }
+            if let lowercases = tokenizer.parts("normalizer").compactMap({ $0["lowercase"]?.bool }).first {
+                writer.set("tokenizer.ggml.normalizer.lowercase", .bool(lowercases))
+            }
             return try tokenizer.tokens { text, _ in phantom(text) }
         }
         guard let text = try folder.text("vocab.txt") else {
@@ -79,7 +87,7 @@ struct VocabularyImport {
             let isControl = controls.contains(word)
             guard list.set(id, isControl ? word : phantom(word), isControl ? .control : .normal) else { break }
         }
-        writer.set("tokenizer.ggml.normalizer.lowercase", .bool(true))
+        writer.set("tokenizer.ggml.normalizer.lowercase", .bool(settings?["do_lower_case"]?.bool ?? true))
         return list
     }
 
@@ -89,6 +97,11 @@ struct VocabularyImport {
     ) throws(ImportError) -> TokenList {
         guard let model = SentencePieceModel(bytes) else {
             throw ImportError(folder.path, "tokenizer.model is no SentencePiece model", "Download it again")
+        }
+        guard model.kind == 2 else {
+            throw ImportError(
+                folder.path, "tokenizer.model is a \(model.kind == 1 ? "unigram" : "word or character") model",
+                "Supported are BPE, SentencePiece BPE and WordPiece")
         }
         var list = TokenList()
         for (id, piece) in model.pieces.enumerated() where id < rows {

@@ -86,7 +86,10 @@ public final class Extractor {
         // What was appended is of no use to the next text; the prefix is.
         defer { session.truncate(to: prefix.tokens.count) }
         // Texts are plain here: what they say cannot end the user's turn.
-        let event = tokenizer.encode(lead + text, addSpecial: false, parseSpecial: false) + suffix
+        let event =
+            tokenizer.encode(
+                lead + text, addSpecial: false, parseSpecial: false,
+                continues: !tokenizer.beginsText(after: prefix.tokens.last)) + suffix
         let start = monotonicNanoseconds()
         do throws(GenerationError) {
             var generator = try Generator(

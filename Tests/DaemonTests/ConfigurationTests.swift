@@ -1,3 +1,6 @@
+import Catalogue
+import Linux
+import TestSupport
 import Testing
 
 @testable import Daemon
@@ -164,6 +167,24 @@ let minimal = """
                 "m.toml:9: kind \"clasify\" is unknown. Did you mean classify?",
                 "m.toml:11: queue must be a whole number, not a string. Write queue = 1",
             ])
+    }
+
+    @Test func aModelMayBeNamedAsInTheCatalogue() throws {
+        var context = testContext
+        let folder = try TemporaryFolder()
+        let store = ModelStore(cache: folder.root)
+        context.isReadable = { $0.contains("/") }
+        context.resolveModel = { path throws(CatalogueError) in try store.resolve(path) { _, _ in nil } }
+        let named = minimal.replacing("/models/smollm2-135m.gguf", with: "smollm2-135m")
+        #expect(
+            problems(named, context: context).contains {
+                $0.hasSuffix("smollm2-135m is not here yet. Pull it first: martlet model pull smollm2-135m")
+            })
+        let entry = try #require(Catalogue.entry(named: "smollm2-135m"))
+        try makeFolders(store.folder)
+        try folder.write("x", to: "models/\(entry.file)")
+        let model = try #require(parse(named, context: context).models.first)
+        #expect(model.path == store.path(entry) && model.name == "smollm2-135m")
     }
 
     @Test func anEmptyFileNamesAllThreeThingsItNeeds() {

@@ -1,6 +1,7 @@
 import GGUF
 import Glibc
 import Linux
+import Safetensors
 import TestSupport
 import Testing
 
@@ -56,6 +57,23 @@ import Testing
         #expect(!report.isLossless && report.relativeError > 0.01 && report.relativeError < 0.1)
         #expect(report.note?.contains("act-order mixes groups") == true)
         #expect(try digest(file.weights("blk.0.ffn_up.weight")) != expected("gptq/blk.0.ffn_up.weight"))
+    }
+
+    @Test func `A shape whose inputs are past counting is refused`() throws {
+        let folder = try TemporaryFolder()
+        let parts = [("qweight", "I32", "1152921504606846976,0"), ("qzeros", "I32", "1,0"), ("scales", "F16", "1,0")]
+        let entries = parts.map { #""q.\#($0)":{"dtype":"\#($1)","shape":[\#($2)],"data_offsets":[0,0]}"# }
+        let header = "{\(entries.joined(separator: ","))}"
+        let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+        try folder.write(length + Array(header.utf8), to: "x.safetensors")
+        let file = try SafetensorsFile(path: folder.path("x.safetensors"))
+        func tensor(_ name: String) throws -> SafetensorsTensor {
+            try #require(file.tensors.first { $0.name == "q.\(name)" })
+        }
+        let matrix = try GPTQMatrix(
+            qweight: tensor("qweight"), qzeros: tensor("qzeros"), scales: tensor("scales"), groupIndex: nil,
+            isFormat1: true)
+        #expect(matrix == nil)
     }
 
     @Test func `The second format stores zeros as they are`() throws {

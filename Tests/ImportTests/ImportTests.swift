@@ -88,7 +88,8 @@ import Testing
             let message = [0x0A, UInt8(text.utf8.count)] + Array(text.utf8) + [0x15] + bits + [0x18, kind]
             return [0x0A, UInt8(message.count)] + message
         }
-        let bytes = piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("▁a", -2.5, 1) + [0x1A, 2, 0x18, 0]
+        let bytes =
+            piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("▁a", -2.5, 1) + [0x12, 2, 0x18, 2] + [0x1A, 2, 0x18, 0]
         try checkpoint.folder.write(bytes, to: "tokenizer.model")
         let file = try checkpoint.imported()
         #expect(file.floats("tokenizer.ggml.scores")?[2] == -2.5)
@@ -96,6 +97,58 @@ import Testing
         #expect(file.bool("tokenizer.ggml.add_space_prefix") == false)
         try checkpoint.folder.write(Array(bytes.dropLast(3)), to: "tokenizer.model")
         #expect(checkpoint.refusal().contains("tokenizer.model is no SentencePiece model"))
+        for trainer in [[], [0x12, 2, 0x18, 1]] as [[UInt8]] {
+            try checkpoint.folder.write(Array(bytes.dropLast(8)) + trainer, to: "tokenizer.model")
+            #expect(checkpoint.refusal().contains("tokenizer.model is a unigram model"))
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("{}", nil, true), (#"{"do_lower_case":false}"#, nil, false), ("{}", true, true), ("{}", false, false),
+        ] as [(String, Bool?, Bool)])
+    func `A cased BERT stays cased`(settings: String, normalizer: Bool?, expected: Bool) throws {
+        var checkpoint = try TestCheckpoint()
+        checkpoint.add("embeddings.word_embeddings.weight", [8, 32])
+        checkpoint.add("encoder.layer.0.attention.self.query.weight", [32, 32])
+        try checkpoint.save()
+        try checkpoint.folder.write(
+            #"{"architectures":["BertModel"],"hidden_size":32,"num_hidden_layers":1,"num_attention_heads":1}"#,
+            to: "config.json")
+        try checkpoint.folder.write(settings, to: "tokenizer_config.json")
+        try checkpoint.folder.write("[PAD]\n[UNK]\nWord\n##s\n", to: "vocab.txt")
+        if let normalizer {
+            let vocabulary = #"{"type":"WordPiece","vocab":{"[PAD]":0,"[UNK]":1,"Word":2,"piece":3}}"#
+            try checkpoint.folder.write(
+                #"{"normalizer":{"type":"BertNormalizer","lowercase":\#(normalizer)},"model":\#(vocabulary)}"#,
+                to: "tokenizer.json")
+        }
+        #expect(try checkpoint.imported().bool("tokenizer.ggml.normalizer.lowercase") == expected)
+    }
+
+    @Test func `An embedding that cannot be this model's is refused`() throws {
+        var checkpoint = try TestCheckpoint.llama()
+        checkpoint.remove("model.embed_tokens.weight")
+        checkpoint.add("model.embed_tokens.weight", [8, 64])
+        try checkpoint.save()
+        #expect(checkpoint.refusal().contains("its token embedding is 64 wide, hidden_size in config.json is 32"))
+        checkpoint = try TestCheckpoint.llama()
+        let rows = TokenList.largest + 1
+        let config = try HFConfig(ModelFolder(path: checkpoint.path))
+        var writer = GGUFWriter()
+        let vocabulary = VocabularyImport(
+            folder: try ModelFolder(path: checkpoint.path), config: config, architecture: .llama, rows: rows,
+            preTokenizer: nil)
+        let error = #expect(throws: ImportError.self) { try vocabulary.write(to: &writer) }
+        #expect(error?.description.contains("its token embedding has \(rows) rows") == true)
+    }
+
+    @Test func `A README of any size is no obstacle`() throws {
+        let checkpoint = try TestCheckpoint.llama()
+        try checkpoint.folder.write("---\nlicense: mit\n---\n", to: "README.md")
+        #expect(try checkpoint.imported().string("general.license") == "mit")
+        try checkpoint.folder.write([UInt8](repeating: 0x2D, count: 4 << 20 | 1), to: "README.md")
+        #expect(try checkpoint.imported().string("general.license") == nil)
     }
 
     /// A vowel sign joins the # before it into one character, but not into one token.

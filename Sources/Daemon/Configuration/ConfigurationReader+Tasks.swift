@@ -1,3 +1,4 @@
+import Catalogue
 import Inference
 import JSON
 import Tokenizers
@@ -24,11 +25,7 @@ extension ConfigurationReader {
         if path == nil, !table.has("path") {
             problems.error(table.line, "[[model]] has no path", "Add path = \"…/model.gguf\"")
         }
-        if let path, !context.isReadable(path.value) {
-            problems.error(
-                path.line, "the model \(path.value) cannot be read",
-                "Check the path and its rights; `make model` fetches the default model")
-        }
+        let file = path.flatMap { self.file($0.value, line: $0.line) }
         let name = identifier(table, "name") ?? Self.stem(path?.value ?? "model")
         var sha256 = table.string("sha256")?.value.lowercased()
         if let digest = sha256, digest.utf8.count != 64 || !digest.allSatisfy(\.isHexDigit) {
@@ -56,8 +53,25 @@ extension ConfigurationReader {
         ])
         guard let path else { return nil }
         return Configuration.ModelSection(
-            name: name, path: path.value, sha256: sha256, context: context, threads: threads, kvCache: kvCache,
+            name: name, path: file ?? path.value, sha256: sha256, context: context, threads: threads, kvCache: kvCache,
             lora: lora.map(\.value), chatTemplate: chatTemplate, pack: pack)
+    }
+
+    /// The readable file of a model, which may be named as in the catalogue; nil with a problem.
+    private func file(_ written: String, line: Int) -> String? {
+        let path: String
+        do throws(CatalogueError) {
+            path = try context.resolveModel(written)
+        } catch {
+            problems.error(line, error.reason, error.advice)
+            return nil
+        }
+        if !context.isReadable(path) {
+            problems.error(
+                line, "the model \(path) cannot be read",
+                "Check the path and its rights; `make model` fetches the default model")
+        }
+        return path
     }
 
     private func chatTemplate(_ table: TableReader) -> String? {

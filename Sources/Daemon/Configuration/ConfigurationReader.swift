@@ -1,5 +1,7 @@
+import Catalogue
 import Glibc
 import Health
+import Inference
 import Linux
 import Transport
 
@@ -12,15 +14,19 @@ public struct ConfigurationContext: Sendable {
     public var isReadable: @Sendable (String) -> Bool
     /// The text of a small file, or nil.
     public var readFile: @Sendable (String) -> String?
+    /// The file that a model's path means, which may be a name of the catalogue.
+    public var resolveModel: @Sendable (String) throws(CatalogueError) -> String
 
     public init(
         hostname: String, environmentPassword: String? = nil,
-        isReadable: @escaping @Sendable (String) -> Bool, readFile: @escaping @Sendable (String) -> String?
+        isReadable: @escaping @Sendable (String) -> Bool, readFile: @escaping @Sendable (String) -> String?,
+        resolveModel: @escaping @Sendable (String) throws(CatalogueError) -> String = { $0 }
     ) {
         self.hostname = hostname
         self.environmentPassword = environmentPassword
         self.isReadable = isReadable
         self.readFile = readFile
+        self.resolveModel = resolveModel
     }
 
     /// This machine and its environment.
@@ -35,7 +41,11 @@ public struct ConfigurationContext: Sendable {
             hostname: String(decoding: name.prefix { $0 != 0 }, as: UTF8.self),
             environmentPassword: getenv("MARTLET_MQTT_PASSWORD").map { String(cString: $0) },
             isReadable: { access($0, R_OK) == 0 && !FileTree().isFolder($0) },
-            readFile: { FileTree().text($0) })
+            readFile: { FileTree().text($0) },
+            resolveModel: { path throws(CatalogueError) in
+                guard let cache = PackedModel.folder else { return path }
+                return try ModelStore(cache: cache).resolve(path) { Suggestion.nearest(to: $0, in: $1) }
+            })
     }
 }
 

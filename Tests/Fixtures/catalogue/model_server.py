@@ -9,6 +9,7 @@ Serves FILE under these paths; PORT_FILE gets the port when it listens, and FILE
     /plain     without: a Range header is ignored
     /short     says the whole length and closes the connection after half of what is left
     /missing   404
+    /busy      503
     /empty     200 and nothing
 """
 import http.server, os, sys
@@ -27,6 +28,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             log.write(f"{self.path} {header or 'whole'}\n")
         if self.path == "/missing":
             return self.send_error(404)
+        if self.path == "/busy":
+            return self.send_error(503)
         if self.path == "/empty":
             content = b""
         if header and self.path != "/plain":
