@@ -162,6 +162,22 @@ import Testing
         #expect(template.render([], addGenerationPrompt: true) == "<|im_start|>assistant\n")
     }
 
+    @Test func `A source that is too long is not looked at`() {
+        let long = "{{ '<|im_start|>system\\nBe good<|im_end|>\\n' }}" + String(repeating: " ", count: 1 << 18)
+        let template = ChatTemplate.detect(long)
+        #expect(template.name == "plain")
+        #expect(template.defaultSystem == nil)
+        #expect(template.problem == "the file's chat template cannot be used, because it is too long")
+    }
+
+    @Test(arguments: ["", "'<|im_end|>", "\n<|im_end|>"])
+    func `Many opening marks are looked through once`(_ end: String) {
+        let source = String(repeating: "<|im_start|>system\n", count: 13_000) + end
+        let time = processorSeconds { #expect(ChatTemplate.detect(source).name == "chatml") }
+        // 0.1 s here; it took more than ten.
+        #expect(time < 5)
+    }
+
     @Test func `Without a template the vocabulary decides`() throws {
         #expect(try ChatTemplate.detect(in: SmallVocabulary().file()).name == "chatml")
         var writer = GGUFWriter()
