@@ -172,10 +172,15 @@ import Testing
 
     @Test(arguments: ["", "'<|im_end|>", "\n<|im_end|>"])
     func `Many opening marks are looked through once`(_ end: String) {
-        let source = String(repeating: "<|im_start|>system\n", count: 13_000) + end
-        let time = processorSeconds { #expect(ChatTemplate.detect(source).name == "chatml") }
-        // 0.1 s here; it took more than ten.
-        #expect(time < 5)
+        func time(_ count: Int) -> Double {
+            let source = String(repeating: "<|im_start|>system\n", count: count) + end
+            return (0..<2).map { _ in
+                processorSeconds { #expect(ChatTemplate.detect(source).name == "chatml") }
+            }.min() ?? 0
+        }
+        let (quarter, whole) = (time(3250), time(13_000))
+        // Four times; quadratic work would take sixteen times as long. Below a hundredth of a second noise decides.
+        #expect(whole < 0.05 || whole / quarter < 9, "\(quarter) s, \(whole) s")
     }
 
     @Test func `Without a template the vocabulary decides`() throws {

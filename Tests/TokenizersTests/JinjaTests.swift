@@ -179,11 +179,12 @@ import Testing
 
     @Test func `Taking off a set of characters takes linear time`() throws {
         let set = (0..<20_000).compactMap { Unicode.Scalar(0x4E00 + $0).map { String(Character($0)) } }.joined()
-        let source = "{{ ('\\u8FFF' * 9000 ~ 'x' ~ 'y' * 9000).strip('\(set)y') }}"
+        let source = "{{ ('y' * 9000 * 100 ~ 'x' ~ 'y' * 9000).strip('\(set)y') }}"
         var result = ""
-        let time = processorSeconds { for _ in 0..<4 { result = (try? render(source)) ?? "" } }
+        let time = processorSeconds { result = (try? render(source)) ?? "" }
         #expect(result == "x")
-        #expect(time < 2)
+        // 0.1 s here; the product of the lengths is 18 thousand million.
+        #expect(time < 2, "\(time) s")
     }
 
     @Test func `Damaged templates are errors, not traps`() throws {
