@@ -9,7 +9,7 @@ struct AddedTokens: Sendable {
         var sibling: Int32 = -1
         /// The token that ends here, or -1.
         var token: Int32 = -1
-        /// Found even when special tokens are to be read as text: user-defined tokens.
+        /// Found even when special tokens are to be read as text: user-defined tokens that are no markup.
         var always = false
         /// Takes the white space behind it along.
         var stripsRight = false
@@ -29,7 +29,8 @@ struct AddedTokens: Sendable {
             let strips = stripsRight && !Self.keepsSpace.contains { text.elementsEqual($0.utf8) }
             switch vocabulary.kind(token) {
             case .control, .unknown: insert(text, Int32(token), always: false, strips)
-            case .userDefined: insert(text, Int32(token), always: true, strips)
+            case .userDefined:
+                insert(text, Int32(token), always: !vocabulary.markup.contains(Int32(token)), strips)
             case .normal, .unused, .byte: continue
             }
         }

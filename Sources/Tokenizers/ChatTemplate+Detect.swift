@@ -39,6 +39,12 @@ extension ChatTemplate {
     static func detect(
         _ source: String, bos: String = "", eos: String = "", fallback: ChatTemplate = plain
     ) -> ChatTemplate {
+        // Looking for what it writes takes the square of its length at worst.
+        guard source.utf8.count <= JinjaLexer.longestSource else {
+            var template = fallback
+            template.problem = "the file's chat template cannot be used, because it is too long"
+            return template
+        }
         var template = family(source)
         do throws(JinjaError) {
             let program = try JinjaTemplate(source, bos: bos, eos: eos)
@@ -119,12 +125,16 @@ extension ChatTemplate {
         let opening = Array("<|im_start|>system".utf8)
         let closing = Array("<|im_end|>".utf8)
         var rest = source[...]
+        var end: Int?
         while let start = position(of: opening, in: rest) {
             rest = rest[(start + opening.count)...]
             let line = rest.starts(with: [0x0A]) ? 1 : rest.starts(with: [0x5C, 0x6E]) ? 2 : 0  // newline or \n
-            guard line > 0, let end = position(of: closing, in: rest) else { continue }
+            guard line > 0 else { continue }
+            // One closing mark behind many opening ones is looked for once.
+            if end.map({ $0 < rest.startIndex + line }) ?? true { end = position(of: closing, in: rest) }
+            guard let end else { return nil }
             let text = rest[(rest.startIndex + line)..<end]
-            let isLiteral = !text.contains { $0 == 0x27 || $0 == 0x22 || $0 == 0x7B }  // ' " {
+            let isLiteral = text.count <= 1 << 13 && !text.contains { $0 == 0x27 || $0 == 0x22 || $0 == 0x7B }  // ' " {
             if isLiteral, !text.isEmpty { return unescaped(String(decoding: text, as: UTF8.self)) }
         }
         return nil

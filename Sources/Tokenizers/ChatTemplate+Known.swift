@@ -21,6 +21,20 @@ extension ChatTemplate {
         name: "plain", system: .turn(Turn(before: "", after: "\n\n")), user: Turn(before: "User: ", after: "\n"),
         assistant: Turn(before: "Assistant: ", after: "\n"), generationPrompt: "Assistant:")
 
+    /// What the known templates write around messages, one after the other. Without `<s>`, which some vocabularies hold
+    /// as HTML.
+    static var markup: [UInt8] {
+        var texts: [String] = []
+        for template in known {
+            texts.append(template.generationPrompt)
+            for turn in [template.user, template.assistant] { texts += [turn.before, turn.after] }
+            switch template.system {
+            case .turn(let turn), .inFirstUser(let turn): texts += [turn.before, turn.after]
+            }
+        }
+        return Array(texts.joined(separator: "\n").utf8)
+    }
+
     private static let known: [ChatTemplate] = [
         chatml,
         turns("llama3", "<|eot_id|>", "<|start_header_id|>assistant<|end_header_id|>\n\n", trims: true) {

@@ -38,6 +38,36 @@ enum EndOfGeneration {
     }
 }
 
+/// Which user-defined tokens are a chat template's markup.
+///
+/// User-defined tokens are found in any text. Where a file calls `<|im_start|>` so, a message could begin a turn with it:
+/// what templates write is found in markup only. Such a token stays user-defined, not control, because `<think>` and
+/// `<tool_call>` are part of the answer; and `<table>` and the like, which no template writes, stay as they are.
+enum TemplateMarkup {
+    /// Bytes of a token; longer ones are not looked for, which bounds the time.
+    private static let longest = 64
+
+    /// Marks the tokens that the file's own template or a known one writes.
+    static func mark(_ file: GGUFFile, _ vocabulary: inout Vocabulary) {
+        guard vocabulary.kinds.contains(.userDefined) else { return }
+        let own = (file.string("tokenizer.chat_template") ?? "").utf8.prefix(JinjaLexer.longestSource)
+        for text in [Array(own), ChatTemplate.markup] {
+            for start in text.indices where text[start] == 0x3C || text[start] == 0x5B {  // < [
+                mark(text, start, &vocabulary)
+            }
+        }
+    }
+
+    private static func mark(_ text: [UInt8], _ start: Int, _ vocabulary: inout Vocabulary) {
+        var hash = Hash()
+        for end in start..<min(start + min(longest, vocabulary.longest), text.count) {
+            hash.add(text[end])
+            guard end - start >= 2, let token = vocabulary.token(written: text, start..<end + 1, hash) else { continue }
+            if vocabulary.kind(Int(token)) == .userDefined { vocabulary.markMarkup(token) }
+        }
+    }
+}
+
 /// The token that a key such as `tokenizer.ggml.bos_token_id` names, or nil without the key.
 func specialToken(_ key: String, _ file: GGUFFile, _ vocabulary: Vocabulary) throws(TokenizerError) -> Int32? {
     guard let value = file.integer(key) else { return nil }

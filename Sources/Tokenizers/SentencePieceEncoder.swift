@@ -46,10 +46,7 @@ struct SentencePieceEncoder: Sendable {
                 damaged: file.path, "it has \(vocabulary.count) tokens, but \(scores.count) scores")
         }
         return scores.indices.map { token in
-            switch vocabulary.kind(token) {
-            case .control, .unknown, .unused, .byte: return none
-            case .normal, .userDefined: break
-            }
+            guard vocabulary.isText(token) else { return none }
             let score = scores[token]
             guard !score.isNaN else { return none - 1 }
             // -0 and 0 are one score. The bits of floats of one sign order as integers do.

@@ -53,6 +53,7 @@ public final class Tokenizer: Sendable {
         guard let kind = Kind(model) else { throw Self.refusal(of: model, file.path) }
         var vocabulary = try Vocabulary(file, kind == .bytePair ? .byteLevel : .escapedSpaces)
         var endOfGeneration = try EndOfGeneration.tokens(file, &vocabulary)
+        TemplateMarkup.mark(file, &vocabulary)
         let tokens = try SpecialTokens(file, vocabulary, kind, pre)
         if kind != .bytePair, let eos = tokens.eos { endOfGeneration.insert(eos) }
         algorithm = try Self.algorithm(kind, pre, file, vocabulary, tokens)
@@ -136,7 +137,8 @@ public final class Tokenizer: Sendable {
     /// - Parameters:
     ///   - addSpecial: put BOS before and EOS after where the model wants them.
     ///   - parseSpecial: read `<|im_end|>` and the like as tokens. False for text from outside, which must not be able
-    ///     to end a turn. Tokens that the vocabulary calls user-defined are found either way.
+    ///     to end a turn. Tokens that the vocabulary calls user-defined are found either way, but for those that chat
+    ///     templates write.
     ///   - continues: the text goes on behind other text; see `beginsText(after:)`.
     public func encode(
         _ text: String, addSpecial: Bool, parseSpecial: Bool, continues: Bool = false

@@ -28,6 +28,8 @@ struct Vocabulary: Sendable {
 
     let texts: GGUFStringArray
     private(set) var kinds: [TokenKind]
+    /// User-defined tokens that only markup may become.
+    private(set) var markup: Set<Int32> = []
     let writing: Writing
     /// Bytes of the longest token, as it is written.
     private(set) var longest = 0
@@ -64,12 +66,17 @@ struct Vocabulary: Sendable {
     func kind(_ token: Int) -> TokenKind { kinds[token] }
 
     /// Whether text may become this token without being asked to.
-    func isText(_ token: Int) -> Bool { kinds[token] == .normal || kinds[token] == .userDefined }
+    func isText(_ token: Int) -> Bool {
+        kinds[token] == .normal || kinds[token] == .userDefined && !markup.contains(Int32(token))
+    }
 
     /// Marks a token the file failed to mark as control, for example `<|im_end|>`.
     mutating func markControl(_ token: Int32) {
         kinds[Int(token)] = .control
     }
+
+    /// Marks a user-defined token as what a template writes, for example `<|im_start|>`; it is found in markup only.
+    mutating func markMarkup(_ token: Int32) { markup.insert(token) }
 
     /// Calls `body` with each byte of a token, as it stands in text.
     func forEachByte(of token: Int, _ body: (UInt8) -> Void) {

@@ -162,6 +162,27 @@ import Testing
         #expect(template.render([], addGenerationPrompt: true) == "<|im_start|>assistant\n")
     }
 
+    @Test func `A source that is too long is not looked at`() {
+        let long = "{{ '<|im_start|>system\\nBe good<|im_end|>\\n' }}" + String(repeating: " ", count: 1 << 18)
+        let template = ChatTemplate.detect(long)
+        #expect(template.name == "plain")
+        #expect(template.defaultSystem == nil)
+        #expect(template.problem == "the file's chat template cannot be used, because it is too long")
+    }
+
+    @Test(arguments: ["", "'<|im_end|>", "\n<|im_end|>"])
+    func `Many opening marks are looked through once`(_ end: String) {
+        func time(_ count: Int) -> Double {
+            let source = String(repeating: "<|im_start|>system\n", count: count) + end
+            return (0..<2).map { _ in
+                processorSeconds { #expect(ChatTemplate.detect(source).name == "chatml") }
+            }.min() ?? 0
+        }
+        let (quarter, whole) = (time(3250), time(13_000))
+        // Four times; quadratic work would take sixteen times as long. Below a hundredth of a second noise decides.
+        #expect(whole < 0.05 || whole / quarter < 9, "\(quarter) s, \(whole) s")
+    }
+
     @Test func `Without a template the vocabulary decides`() throws {
         #expect(try ChatTemplate.detect(in: SmallVocabulary().file()).name == "chatml")
         var writer = GGUFWriter()

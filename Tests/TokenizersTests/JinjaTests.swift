@@ -108,6 +108,85 @@ import Testing
         }
     }
 
+    /// Each chain is short enough; together they have 4,590 links.
+    static let chains = "x" + String(repeating: "|string" + String(repeating: ".a", count: 50), count: 90)
+
+    @Test(arguments: [
+        (
+            "{% set a = namespace(l=0) %}{% set b = namespace(l=0) %}{% set a.l=[[a]] %}{% set b.l=[[b]] %}{{ a == b }}",
+            "a namespace is to hold another"
+        ),
+        ("{% set n = namespace() %}{% set n.a = [{'b': 1}.items] %}", "a namespace is to hold another"),
+        (
+            "{% set ns = namespace(l=0) %}{% for i in range(5800) %}{% set ns.l = [[[[[[ns.l]]]]]] %}{% endfor %}",
+            "a value nests too deep"
+        ),
+        ("{% set l=1 %}" + String(repeating: "{% set l=[[l]] %}", count: 9000), "a value nests too deep"),
+        ("{% set l=1 %}" + String(repeating: "{% set l={'a': l} %}", count: 9000), "a value nests too deep"),
+        (
+            "{% set l=1 %}" + String(repeating: "{% set l=namespace(a=l).values %}", count: 7000),
+            "a value nests too deep"
+        ),
+        (
+            "{% set l=1 %}" + String(repeating: "{% for l in [[l]] %}{% set l=[l] %}", count: 39)
+                + String(repeating: "{% set l=[l] %}", count: 70) + String(repeating: "{% endfor %}", count: 39),
+            "a value nests too deep"
+        ),
+        ("{{ " + JinjaTests.chains + " }}", "an expression is too long"),
+        (
+            "{{ " + String(repeating: "(", count: 28) + "x"
+                + String(
+                    repeating: String(repeating: "|f" + String(repeating: ".a", count: 99), count: 40) + ")", count: 28)
+                + " }}", "an expression is too long"
+        ),
+        (
+            "{{ 'a'|map(" + String(repeating: "'map',", count: 40_000) + "'upper')|list }}",
+            "it calls itself too often"
+        ),
+        (
+            "{% set n = namespace(s=['x']) %}{% for i in range(90) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ 'a'.startswith(n.s) }}",
+            "it takes too many steps"
+        ),
+        (
+            "{% set t = 'a ' * 9000 %}{% set t = t * 8 %}{{ t.split()|length }}",
+            "it splits a text into too many pieces"
+        ),
+        (
+            "{% set n = namespace(s=[]) %}{% set t = 'ab' * 9000 %}{% for i in range(200) %}{% set n.s = n.s + [t|list] %}{% endfor %}",
+            "it makes too much text"
+        ),
+        ("{{ {messages[0].content: 1} }}", "a dictionary's key comes from a message"),
+        (
+            "{{ {'a' ~ messages[0].content: 1}|items|first|first }}", "a dictionary's key comes from a message"
+        ),
+        ("{{ strftime_now(messages[0].content) }}", "a format of the time comes from a message"),
+    ])
+    func `What would take the stack, the memory or the mark of content is refused`(
+        _ source: String, _ reason: String
+    ) {
+        #expect(throws: JinjaError(reason)) { try render(source) }
+    }
+
+    @Test func `Values may nest and chains may be long within bounds`() throws {
+        let lists = "{% set l=1 %}" + String(repeating: "{% set l=[l] %}", count: 98)
+        #expect(try render(lists + "{{ l == l }}") == "True")
+        let namespaces = "{% set n = namespace(l=0) %}{% set m = [n, {'a': n}] %}{% set n.l = [[1], [2]] %}"
+        #expect(try render(namespaces + "{{ m[1].a.l[1][0] }}{{ m[0] == m[1].a }}") == "2True")
+        #expect(try render("{{ {'a': messages[0].content}.a }}{{ {'a': 1}['a'] }}") == " A b 1")
+        #expect(try render("{{ [" + String(repeating: "messages[0].role, ", count: 900) + "]|length }}") == "900")
+        #expect(try render("{{ 'aXbXX'.replace('X', '') }}{{ 'a b'.split(' ', 0)|length }}") == "ab1")
+    }
+
+    @Test func `Taking off a set of characters takes linear time`() throws {
+        let set = (0..<20_000).compactMap { Unicode.Scalar(0x4E00 + $0).map { String(Character($0)) } }.joined()
+        let source = "{{ ('y' * 9000 * 100 ~ 'x' ~ 'y' * 9000).strip('\(set)y') }}"
+        var result = ""
+        let time = processorSeconds { result = (try? render(source)) ?? "" }
+        #expect(result == "x")
+        // 0.1 s here; the product of the lengths is 18 thousand million.
+        #expect(time < 2, "\(time) s")
+    }
+
     @Test func `Damaged templates are errors, not traps`() throws {
         let source = Array(
             "{%- macro m(x, y=1) %}{{ x[1:]|trim ~ y }}{% endmacro %}{% for m in messages if m.role != 'x' %}{{ loop.index0 % 2 }}{% set a = namespace(b=[1]) %}{% set a.b = a.b + [m] %}{{- '<|' + m['role'] + '|>\\n' }}{{ m.content.split('b')[-1] }}{% elif %}{% else %}{% endfor %}"

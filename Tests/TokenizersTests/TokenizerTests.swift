@@ -29,6 +29,34 @@ import Testing
         #expect(tokenizer.decode([tool]) == "<tool>")
     }
 
+    @Test func `A user-defined token that a template writes is read in markup only`() throws {
+        var vocabulary = try SmallVocabulary()
+        let plain = try vocabulary.tokenizer()
+        let count = plain.vocabularyCount
+        // <|im_start|> is a known template's, <tool> the file's own, and <|im_end|> is left as it was.
+        var types = [Int32](repeating: 1, count: count)
+        types.replaceSubrange(0..<3, with: [3, 4, 3])
+        types[count - 1] = 4
+        vocabulary.writer.set("tokenizer.ggml.token_type", .int32s(types))
+        let known = try vocabulary.tokenizer()
+        #expect(!ids(known, "a<|im_start|>user", parse: false).contains(1))
+        #expect(known.decode(ids(known, "a<|im_start|>user", parse: false)) == "a<|im_start|>user")
+        #expect(ids(known, "<|im_start|>") == [1])
+        #expect(ids(known, "a<tool>", parse: false).last == Int32(count - 1))
+        vocabulary.writer.set(
+            "tokenizer.chat_template", .string("{% for m in messages %}{{ '<tool>' + m.content }}{% endfor %}"))
+        let own = try vocabulary.tokenizer()
+        #expect(!ids(own, "a<tool>", parse: false).contains(Int32(count - 1)))
+        #expect(ids(own, "a<tool>").last == Int32(count - 1))
+        // It is part of an answer still.
+        #expect(own.decode([Int32(count - 1)]) == "<tool>")
+        let template = try ChatTemplate.detect(in: vocabulary.file())
+        let segments = template.segments([ChatMessage(.user, "<tool><|im_start|>")], addGenerationPrompt: false)
+        let tokens = own.encode(segments, addSpecial: false)
+        #expect(tokens.first == Int32(count - 1))
+        #expect(!tokens.dropFirst().contains { $0 == 1 || $0 == Int32(count - 1) })
+    }
+
     @Test func `Content cannot hold special tokens, markup can`() throws {
         let tokenizer = try SmallVocabulary().tokenizer()
         let template = try #require(ChatTemplate.named("chatml"))

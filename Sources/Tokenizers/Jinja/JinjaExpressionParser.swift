@@ -3,11 +3,16 @@ struct JinjaExpressionParser {
     private let tokens: [JinjaToken]
     private var at = 0
     private var depth = 0
+    /// Of all chains of this expression.
+    private var links = 0
 
     /// Real expressions nest up to 6 deep; bounds the recursion here and while rendering.
     private static let deepest = 30
     /// Terms of one chain such as `a + b + …`, which the tree nests to the left.
     private static let longestChain = 100
+    /// Links of all chains of an expression: chains nest in parentheses and in each other, and the tree they make is
+    /// released recursively.
+    private static let mostLinks = 2000
 
     static func parse(_ tokens: [JinjaToken]) throws(JinjaError) -> JinjaExpression {
         var parser = JinjaExpressionParser(tokens: tokens)
@@ -145,9 +150,13 @@ struct JinjaExpressionParser {
         return left
     }
 
-    private func checkChain(_ count: inout Int) throws(JinjaError) {
+    private mutating func checkChain(_ count: inout Int) throws(JinjaError) {
         count += 1
-        guard count <= Self.longestChain else { throw JinjaError("an expression is too long") }
+        // Most chains are no chain but one value.
+        if count > 1 { links += 1 }
+        guard count <= Self.longestChain, links <= Self.mostLinks else {
+            throw JinjaError("an expression is too long")
+        }
     }
 
     private mutating func unary() throws(JinjaError) -> JinjaExpression {

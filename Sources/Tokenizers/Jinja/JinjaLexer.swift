@@ -31,7 +31,7 @@ struct JinjaLexer {
     private var pieces: [JinjaPiece] = []
 
     /// Real templates have up to 20 kB.
-    private static let longestSource = 1 << 18
+    static let longestSource = 1 << 18
 
     static func pieces(_ source: String) throws(JinjaError) -> [JinjaPiece] {
         var source = Array(source.utf8)

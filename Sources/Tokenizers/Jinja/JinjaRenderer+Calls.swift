@@ -39,7 +39,10 @@ extension JinjaRenderer {
         case "raise_exception":
             throw JinjaError("it says \(quoted(try text(of: arguments.first).string))")
         case "strftime_now":
-            return try made(JinjaText(now(try text(of: arguments.first).string)))
+            let format = try text(of: arguments.first)
+            // What is written here has no mark.
+            guard !format.holdsContent else { throw JinjaError("a format of the time comes from a message") }
+            return try made(JinjaText(now(format.string)))
         case "range":
             return try range(arguments.positional)
         default:  // namespace, dict

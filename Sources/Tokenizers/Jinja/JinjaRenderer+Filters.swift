@@ -6,6 +6,8 @@ extension JinjaRenderer {
         "strip", "lstrip", "rstrip", "split", "startswith", "endswith", "upper", "lower", "title", "capitalize",
         "replace", "join", "find", "removeprefix", "removesuffix",
     ]
+    /// Each piece of a split text is an object of its own.
+    private static let mostPieces = 1 << 16
     static let dictMethods: Set<String> = ["items", "keys", "values", "get"]
 
     mutating func method(
@@ -15,9 +17,13 @@ extension JinjaRenderer {
         case .text(let text): return try method(text, name, arguments)
         case .dict(let dict):
             switch name {
-            case "items": return .list(dict.entries.map { .list([JinjaDict.value($0.key), $0.value]) })
-            case "keys": return .list(dict.entries.map { JinjaDict.value($0.key) })
-            case "values": return .list(dict.entries.map(\.value))
+            case "items":
+                try count(objects: dict.entries.count)
+                return .list(zip(try keys(of: dict), dict.entries).map { .list([$0, $1.value]) })
+            case "keys": return .list(try keys(of: dict))
+            case "values":
+                try count(values: dict.entries.count)
+                return .list(dict.entries.map(\.value))
             default:
                 guard let key = JinjaDict.key(arguments.first) else { throw JinjaError("'get' takes a text") }
                 return dict[key] ?? arguments[1, "default"] ?? .none
@@ -50,7 +56,10 @@ extension JinjaRenderer {
             if case .int(let number)? = arguments[1, "maxsplit"], number >= 0 { most = number }
             let separator = try optional(0)
             if let separator { try countSearch(of: separator, in: text) }
-            return .list(text.split(separator, most: most).map { .text($0) })
+            let pieces = text.split(separator, most: min(most, Self.mostPieces))
+            guard pieces.count <= Self.mostPieces else { throw JinjaError("it splits a text into too many pieces") }
+            try count(objects: pieces.count)
+            return .list(pieces.map { .text($0) })
         case "startswith": return .bool(try starts(text, arguments.first, atEnd: false))
         case "endswith": return .bool(try starts(text, arguments.first, atEnd: true))
         case "removeprefix":
@@ -67,9 +76,15 @@ extension JinjaRenderer {
         }
     }
 
-    private func starts(_ text: JinjaText, _ with: JinjaValue, atEnd: Bool) throws(JinjaError) -> Bool {
+    private mutating func starts(
+        _ text: JinjaText, _ with: JinjaValue, atEnd: Bool
+    ) throws(JinjaError) -> Bool {
+        // Lists that hold the same list twice, level by level, are walked in exponential time.
+        try step()
         switch with {
-        case .text(let part): return text.has(part, at: atEnd ? text.units.count - part.units.count : 0)
+        case .text(let part):
+            try count(part.units.count)
+            return text.has(part, at: atEnd ? text.units.count - part.units.count : 0)
         case .list(let parts):
             for part in parts.items { if try starts(text, part, atEnd: atEnd) { return true } }
             return false
@@ -95,7 +110,16 @@ extension JinjaRenderer {
     ) throws(JinjaError) -> JinjaValue {
         guard !old.units.isEmpty else { throw JinjaError("'replace' looks for nothing") }
         try countSearch(of: old, in: text)
-        return try join(text.split(old, most: .max).map { .text($0) }, new)
+        var units: [UInt32] = []
+        var start = 0
+        while let end = text.position(of: old, from: start) {
+            try count(end - start + new.units.count)
+            units += text.units[start..<end]
+            units += new.units
+            start = end + old.units.count
+        }
+        units += text.units[start...]
+        return try made(JinjaText(units))
     }
 
     private mutating func join(_ parts: [JinjaValue], _ separator: JinjaText) throws(JinjaError) -> JinjaValue {
@@ -159,7 +183,7 @@ extension JinjaRenderer {
     private mutating func listFilter(
         _ items: [JinjaValue], _ name: String, _ arguments: JinjaArguments
     ) throws(JinjaError) -> JinjaValue {
-        try count(items.count)
+        try count(values: items.count)
         switch name {
         case "list": return .list(items)
         case "first": return items.first ?? .undefined
@@ -196,6 +220,9 @@ extension JinjaRenderer {
             if case .undefined = value, let standard = arguments.named["default"] { return standard }
             return value
         }
+        // `map('map', 'map', …)` goes one deeper with each, and a character has itself as its only element.
+        try descend()
+        defer { depth -= 1 }
         let rest = JinjaArguments(positional: Array(arguments.positional.dropFirst()))
         return try filter(item, try text(of: arguments.first).string, rest)
     }

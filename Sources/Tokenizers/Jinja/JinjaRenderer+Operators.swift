@@ -63,7 +63,7 @@ extension JinjaRenderer {
         case (.text(let first), .text(let second)) where sign == "+":
             return try made(JinjaText(first.units + second.units))
         case (.list(let first), .list(let second)) where sign == "+":
-            try count(first.items.count + second.items.count)
+            try count(values: first.items.count + second.items.count)
             return .list(first.items + second.items)
         case (.text(let text), .int(let times)) where sign == "*":
             guard times < 10_000 else { throw JinjaError("it makes too much text") }
@@ -141,7 +141,7 @@ extension JinjaRenderer {
             return try made(JinjaText(places.map { text.units[$0] }))
         case .list(let list):
             let places = try places(list.items.count, from, to, step)
-            try count(places.count)
+            try count(values: places.count)
             return .list(places.map { list.items[$0] })
         default: throw JinjaError("a slice is cut from what is no list")
         }
@@ -167,13 +167,18 @@ extension JinjaRenderer {
     mutating func elements(of value: JinjaValue) throws(JinjaError) -> [JinjaValue] {
         switch value {
         case .list(let list): return list.items
-        case .dict(let dict): return dict.entries.map { JinjaDict.value($0.key) }
+        case .dict(let dict): return try keys(of: dict)
         case .text(let text):
-            try count(text.units.count)
+            try count(objects: text.units.count)
             return text.units.map { .text(JinjaText([$0])) }
         case .undefined: return []
         default: throw JinjaError("a loop goes over what is no list")
         }
+    }
+
+    mutating func keys(of dict: JinjaDict) throws(JinjaError) -> [JinjaValue] {
+        for entry in dict.entries { try count(objects: 1 + entry.key.utf8.count / 16) }
+        return dict.entries.map { JinjaDict.value($0.key) }
     }
 
     /// A value as it is written.

@@ -11,7 +11,7 @@ struct JinjaRenderer {
     var scopes: [[String: JinjaValue]]
     private var steps = 0
     private var handled = 0
-    private var depth = 0
+    var depth = 0
     /// What `strftime_now` writes.
     let now: (String) -> String
 
@@ -20,6 +20,8 @@ struct JinjaRenderer {
     /// Characters made by all operations together; 4 bytes each.
     private static let mostHandled = 1 << 25
     private static let deepest = 250
+    /// Lists inside each other; a namespace inside may double it. Comparing and releasing them is recursive.
+    private static let deepestValue = 100
 
     init(_ variables: [String: JinjaValue], now: @escaping (String) -> String) {
         scopes = [variables]
@@ -37,6 +39,12 @@ struct JinjaRenderer {
     mutating func step() throws(JinjaError) {
         steps += 1
         guard steps <= Self.mostSteps else { throw JinjaError("it takes too many steps") }
+    }
+
+    /// Goes one deeper into the recursion; who calls it comes back with `depth -= 1`.
+    mutating func descend() throws(JinjaError) {
+        guard depth < Self.deepest else { throw JinjaError("it calls itself too often") }
+        depth += 1
     }
 
     /// Counts what an operation made.
@@ -65,6 +73,12 @@ struct JinjaRenderer {
         try count(text.units.count + text.units.count / 16 * min(part.units.count, 1 << 20))
     }
 
+    /// Counts a copied list: a value takes as much as some characters.
+    mutating func count(values: Int) throws(JinjaError) { try count(4 * values) }
+
+    /// Counts values that are objects of their own.
+    mutating func count(objects: Int) throws(JinjaError) { try count(16 * objects) }
+
     mutating func count(_ units: Int) throws(JinjaError) {
         handled += units + 1
         guard handled <= Self.mostHandled else { throw JinjaError("it makes too much text") }
@@ -73,9 +87,8 @@ struct JinjaRenderer {
     // MARK: Nodes
 
     private mutating func render(_ nodes: [JinjaNode]) throws(JinjaError) -> Flow {
-        depth += 1
+        try descend()
         defer { depth -= 1 }
-        guard depth <= Self.deepest else { throw JinjaError("it calls itself too often") }
         for node in nodes {
             try step()
             switch node {
@@ -124,17 +137,8 @@ struct JinjaRenderer {
         guard case .dict(let namespace) = variable(object) else {
             throw JinjaError("\(quoted(object)) is no namespace")
         }
-        guard !Self.holdsNamespace(value) else { throw JinjaError("a namespace is to hold another") }
+        guard !value.holdsNamespace else { throw JinjaError("a namespace is to hold another") }
         namespace.set(name, value)
-    }
-
-    /// Messages are dictionaries too, and published templates put none into a namespace.
-    private static func holdsNamespace(_ value: JinjaValue) -> Bool {
-        switch value {
-        case .dict, .function(.method): true
-        case .list(let list): list.items.contains { if case .dict = $0 { true } else { false } }
-        default: false
-        }
     }
 
     private func variable(_ name: String) -> JinjaValue {
@@ -188,11 +192,17 @@ struct JinjaRenderer {
 
     // MARK: Expressions
 
+    /// The value of an expression, of bounded depth; whatever a template sets or hands on came from here.
     mutating func evaluate(_ expression: JinjaExpression) throws(JinjaError) -> JinjaValue {
         try step()
-        depth += 1
+        try descend()
         defer { depth -= 1 }
-        guard depth <= Self.deepest else { throw JinjaError("it calls itself too often") }
+        let value = try result(expression)
+        guard value.depth <= Self.deepestValue else { throw JinjaError("a value nests too deep") }
+        return value
+    }
+
+    private mutating func result(_ expression: JinjaExpression) throws(JinjaError) -> JinjaValue {
         switch expression {
         case .none: return .none
         case .bool(let value): return .bool(value)
@@ -207,9 +217,12 @@ struct JinjaRenderer {
         case .dict(let entries):
             let dict = JinjaDict()
             for entry in entries {
-                guard let key = entry.key, let name = JinjaDict.key(try evaluate(key)) else {
-                    throw JinjaError("a dictionary's key is no text")
+                let key = try entry.key.map { (key) throws(JinjaError) in try evaluate(key) } ?? .undefined
+                // Keys are strings without marks: from one, content would come back as markup.
+                if case .text(let text) = key, text.holdsContent {
+                    throw JinjaError("a dictionary's key comes from a message")
                 }
+                guard let name = JinjaDict.key(key) else { throw JinjaError("a dictionary's key is no text") }
                 dict.set(name, try evaluate(entry.value))
             }
             return .dict(dict)

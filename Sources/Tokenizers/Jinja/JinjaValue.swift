@@ -21,6 +21,9 @@ struct JinjaText: Equatable {
         return String(scalars)
     }
 
+    /// Whether any of it came from outside.
+    var holdsContent: Bool { units.contains { $0 & Self.content != 0 } }
+
     /// Equal as texts, whatever their origin.
     static func == (left: JinjaText, right: JinjaText) -> Bool {
         left.units.count == right.units.count
@@ -52,10 +55,11 @@ struct JinjaText: Equatable {
 
     /// Without the characters of `set` at its ends, white space when nil.
     func stripped(_ set: JinjaText? = nil, left: Bool = true, right: Bool = true) -> JinjaText {
+        let values = set.map { Set($0.units.map { $0 & ~Self.content }) }
         let goes = { (unit: UInt32) -> Bool in
             let value = unit & ~Self.content
-            guard let set else { return Self.isSpace(value) }
-            return set.units.contains { $0 & ~Self.content == value }
+            guard let values else { return Self.isSpace(value) }
+            return values.contains(value)
         }
         var rest = units[...]
         if left { rest = rest.drop(while: goes) }
@@ -141,6 +145,26 @@ enum JinjaValue {
         }
     }
 
+    /// How many lists and dictionaries lie inside each other; the renderer refuses more than it can walk and release.
+    var depth: Int {
+        switch self {
+        case .list(let list): list.depth
+        case .dict(let dict): dict.depth
+        case .function(.method(let receiver, _)): receiver.depth + 1
+        default: 0
+        }
+    }
+
+    /// Whether a dictionary can be reached from it. All count: messages are dictionaries too, and published templates
+    /// put none into a namespace.
+    var holdsNamespace: Bool {
+        switch self {
+        case .dict, .function(.method): true
+        case .list(let list): list.holdsNamespace
+        default: false
+        }
+    }
+
     /// Whether both are the same. `budget` counts down what is compared; at 0 the answer is worthless.
     func isEqual(_ other: JinjaValue, _ budget: inout Int) -> Bool {
         budget -= 1
@@ -169,8 +193,21 @@ enum JinjaValue {
 /// A list or tuple. It cannot be changed, so no list holds itself.
 final class JinjaList {
     let items: [JinjaValue]
+    /// As they were when the list was made: a namespace inside may since have grown, once, by what holds no other.
+    let depth: Int
+    let holdsNamespace: Bool
 
-    init(_ items: [JinjaValue]) { self.items = items }
+    init(_ items: [JinjaValue]) {
+        self.items = items
+        var depth = 0
+        var holdsNamespace = false
+        for item in items {
+            depth = max(depth, item.depth)
+            holdsNamespace = holdsNamespace || item.holdsNamespace
+        }
+        self.depth = depth + 1
+        self.holdsNamespace = holdsNamespace
+    }
 }
 
 /// A dictionary or a namespace, in the order of insertion. Only `set` on a namespace changes it, and to a value that
@@ -178,6 +215,8 @@ final class JinjaList {
 final class JinjaDict {
     private(set) var entries: [(key: String, value: JinjaValue)] = []
     private var places: [String: Int] = [:]
+    /// Of the deepest value it ever held.
+    private(set) var depth = 1
 
     init(_ entries: [(key: String, value: JinjaValue)] = []) {
         for (key, value) in entries { set(key, value) }
@@ -201,6 +240,7 @@ final class JinjaDict {
     subscript(key: String) -> JinjaValue? { places[key].map { entries[$0].value } }
 
     func set(_ key: String, _ value: JinjaValue) {
+        depth = max(depth, value.depth + 1)
         if let place = places[key] {
             entries[place].value = value
         } else {
