@@ -94,10 +94,7 @@ public struct AdapterFixture {
             try writer.add(tensor: name + ".lora_a", [columns, rank], type)
             try writer.add(tensor: name + ".lora_b", [rank, rows], type)
             (values[name + ".lora_a"], values[name + ".lora_b"]) = (a, b)
-            products[name] = (0..<rows * columns).map { index in
-                let (row, column) = (index / columns, index % columns)
-                return alpha / Float(rank) * (0..<rank).reduce(0) { $0 + b[row * rank + $1] * a[$1 * columns + column] }
-            }
+            products[name] = product(b, a, rows: rows, rank: rank, columns: columns, scale: alpha / Float(rank))
         }
         let file = try temporaryFile()
         defer { unlink(file) }
@@ -107,6 +104,20 @@ public struct AdapterFixture {
         adapter = try LoRAAdapter(path: file, for: other ?? model)
         self.products = products
     }
+}
+
+/// scale · B (rows, rank) × A (rank, columns)
+private func product(
+    _ b: [Float], _ a: [Float], rows: Int, rank: Int, columns: Int, scale: Float
+) -> [Float] {
+    var result = [Float](repeating: 0, count: rows * columns)
+    for row in 0..<rows {
+        for r in 0..<rank {
+            let factor: Float = scale * b[row * rank + r]
+            for column in 0..<columns { result[row * columns + column] += factor * a[r * columns + column] }
+        }
+    }
+    return result
 }
 
 private func temporaryFile() throws -> String {
