@@ -35,7 +35,8 @@ public final class Session {
     var treeStarts: [Int] = []
     private var single: [Int32] = [0]
     private(set) var adapters: AdapterTable?
-    private var scaledAdapters: [ScaledAdapter] = []
+    /// The adapters that act now.
+    public private(set) var scaledAdapters: [ScaledAdapter] = []
     private var batchLimit: Int
     private var contextLimit: Int
 

@@ -60,9 +60,10 @@ public final class Classifier {
     ///   - labels: at least two, all different, none empty.
     ///   - prompt: nil for the default.
     ///   - mostEventTokens: of a longer event only the first three quarters and the end are read.
+    ///   - adapters: those that act on its events; nil for the model's.
     public init(
         _ shared: SharedSession, labels: [String], prompt: ClassifyPrompt = .standard,
-        calibration: Calibration = Calibration(), mostEventTokens: Int = 512
+        calibration: Calibration = Calibration(), mostEventTokens: Int = 512, adapters: [ScaledAdapter]? = nil
     ) throws(TaskError) {
         guard (2...Self.mostLabels).contains(labels.count) else {
             throw TaskError(
@@ -80,7 +81,7 @@ public final class Classifier {
         template = try ClassifyTemplate(
             prompt, labels: labels, model: shared.session.model, context: shared.session.context,
             mostEventTokens: mostEventTokens)
-        prefix = Prefix(template.prefix)
+        prefix = Prefix(template.prefix, adapters: adapters)
         seen = ([Double](repeating: 0, count: labels.count), 0)
     }
 

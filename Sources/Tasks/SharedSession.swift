@@ -4,12 +4,17 @@ import Inference
 /// tokens may share one, but need not.
 public final class Prefix {
     public let tokens: [Int32]
+    /// The adapters it is computed with; nil: those of the model.
+    public let adapters: [ScaledAdapter]?
     /// The state behind it, kept while another prefix is in the session.
     fileprivate var state: PrefixState?
     /// When it was last used, for choosing which state to give up.
     fileprivate var lastUse = 0
 
-    public init(_ tokens: [Int32]) { self.tokens = tokens }
+    public init(_ tokens: [Int32], adapters: [ScaledAdapter]? = nil) {
+        self.tokens = tokens
+        self.adapters = adapters
+    }
 }
 
 /// One session that several tasks use in turn, each behind its own prefix.
@@ -23,12 +28,15 @@ public final class SharedSession {
     private var kept: [Prefix] = []
     private var uses = 0
     private let mostKeptBytes: Int
+    /// What acts where a prefix names no adapters: what the session was given with.
+    private let adapters: [ScaledAdapter]
 
     /// - Parameter mostKeptBytes: of states kept for switching. Beyond it the least recently used is computed anew.
     ///   8 MiB hold about eight tasks' prefixes of SmolLM2-135M and fit the anonymous memory of a 512 MB board.
     public init(_ session: Session, mostKeptBytes: Int = 8 << 20) {
         self.session = session
         self.mostKeptBytes = mostKeptBytes
+        adapters = session.scaledAdapters
     }
 
     /// Makes the session end behind `prefix`; the tokens that need not be computed for that.
@@ -40,6 +48,7 @@ public final class SharedSession {
             return prefix.tokens.count
         }
         release()
+        session.use(prefix.adapters ?? adapters)
         if let state = prefix.state {
             session.restore(state)
             active = prefix
@@ -65,6 +74,7 @@ public final class SharedSession {
         }
         active = nil
         session.truncate(to: 0)
+        session.use(adapters)
     }
 
     /// Forgets a prefix that is not needed any more.

@@ -43,7 +43,10 @@ public final class Summarizer {
     /// - Parameters:
     ///   - prompt: the instruction; nil for the default. The facts go where it says `{{text}}`, or behind it.
     ///   - mostTokens: of one summary.
-    public init(_ shared: SharedSession, prompt: String? = nil, mostTokens: Int = 60) throws(TaskError) {
+    ///   - adapters: those that act on its windows; nil for the model's.
+    public init(
+        _ shared: SharedSession, prompt: String? = nil, mostTokens: Int = 60, adapters: [ScaledAdapter]? = nil
+    ) throws(TaskError) {
         self.shared = shared
         self.mostTokens = max(1, mostTokens)
         let model = shared.session.model
@@ -56,7 +59,7 @@ public final class Summarizer {
         }
         let parts = PromptParts([ChatMessage(.user, text)], template: model.chatTemplate)
         let (tokens, lead) = parts.prefix(tokenizer)
-        prefix = Prefix(tokens)
+        prefix = Prefix(tokens, adapters: adapters)
         self.lead = lead
         suffix = parts.suffix(tokenizer)
     }

@@ -5,7 +5,7 @@ import Tokenizers
 public struct TaskError: Error, CustomStringConvertible, Sendable, Equatable {
     public let description: String
 
-    init(_ description: String) { self.description = description }
+    public init(_ description: String) { self.description = description }
     init(_ error: InferenceError) { description = error.description }
     init(_ error: TokenizerError) { description = error.description }
 }

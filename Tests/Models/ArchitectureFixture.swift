@@ -73,10 +73,12 @@ public struct AdapterFixture {
     /// alpha / rank · B A of each matrix (rows, columns).
     public let products: [String: [Float]]
 
-    /// - Parameter other: a model it is opened for that it was not made for.
+    /// - Parameters:
+    ///   - other: a model it is opened for that it was not made for.
+    ///   - path: where it stays; nil for a file that is gone at once.
     public init(
         _ model: Model, seed: String, rank: Int, alpha: Float, matrices: [String], type: GGMLType = .f16,
-        openFor other: Model? = nil
+        openFor other: Model? = nil, keptAt path: String? = nil
     ) throws {
         var writer = GGUFWriter()
         writer.set("general.type", .string("adapter"))
@@ -96,8 +98,8 @@ public struct AdapterFixture {
             (values[name + ".lora_a"], values[name + ".lora_b"]) = (a, b)
             products[name] = product(b, a, rows: rows, rank: rank, columns: columns, scale: alpha / Float(rank))
         }
-        let file = try temporaryFile()
-        defer { unlink(file) }
+        let file = try path ?? temporaryFile()
+        defer { if path == nil { unlink(file) } }
         try writer.write(to: file) { tensor, output throws(SystemError) in
             try output.append(encoded(values[tensor.name] ?? [], tensor.type))
         }

@@ -100,6 +100,8 @@ public struct TaskSection: Sendable {
     public var text: EventTemplate?
     public var labels: [String] = []
     public var prompt: String?
+    /// Adapters of its own, as `ModelSection.lora`; nil: the model's.
+    public var lora: [String]?
     public var minConfidence = 0.0
     public var otherwise = "uncertain"
     /// 0…9, higher first.

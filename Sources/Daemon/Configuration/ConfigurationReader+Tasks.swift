@@ -36,16 +36,7 @@ extension ConfigurationReader {
         let context = table.integer("context", in: 64...1_048_576) ?? 2048
         let threads = table.integer("threads", in: 0...256) ?? 0
         let kvCache = kvCache(table)
-        let lora = table.strings("lora", example: "[]") ?? []
-        for adapter in lora {
-            let (path, scale) = LoRAAdapter.split(adapter.value)
-            if scale == nil {
-                problems.error(
-                    adapter.line, "the scale in \"\(adapter.value)\" is not a number", "Write FILE or FILE=0.5")
-            } else if !self.context.isReadable(path) {
-                problems.error(adapter.line, "the adapter \(path) cannot be read", "Check the path and its rights")
-            }
-        }
+        let lora = adapters(table) ?? []
         let chatTemplate = chatTemplate(table)
         let pack = table.bool("pack") ?? true
         table.finish(hints: [
@@ -54,7 +45,22 @@ extension ConfigurationReader {
         guard let path else { return nil }
         return Configuration.ModelSection(
             name: name, path: file ?? path.value, sha256: sha256, context: context, threads: threads, kvCache: kvCache,
-            lora: lora.map(\.value), chatTemplate: chatTemplate, pack: pack)
+            lora: lora, chatTemplate: chatTemplate, pack: pack)
+    }
+
+    /// Adapters, `FILE` or `FILE=SCALE`; nil without the key.
+    private func adapters(_ table: TableReader) -> [String]? {
+        guard let lora = table.strings("lora", example: "[]") else { return nil }
+        for adapter in lora {
+            let (path, scale) = LoRAAdapter.split(adapter.value)
+            if scale == nil {
+                problems.error(
+                    adapter.line, "the scale in \"\(adapter.value)\" is not a number", "Write FILE or FILE=0.5")
+            } else if !context.isReadable(path) {
+                problems.error(adapter.line, "the adapter \(path) cannot be read", "Check the path and its rights")
+            }
+        }
+        return lora.map(\.value)
     }
 
     /// The readable file of a model, which may be named as in the catalogue; nil with a problem.
@@ -124,6 +130,7 @@ extension ConfigurationReader {
             subscribe: subscriptions(table, device: device), text: template(table))
         task.labels = labels(table, kind: kind, otherwise: &task.otherwise)
         task.prompt = table.string("prompt")?.value
+        task.lora = adapters(table)
         task.minConfidence = table.number("min_confidence", in: 0...1) ?? 0
         task.priority = table.integer("priority", in: 0...9) ?? 5
         task.deadline = table.duration("deadline", in: .milliseconds(1)...(.seconds(86_400)), example: "5s")

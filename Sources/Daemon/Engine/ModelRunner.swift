@@ -23,6 +23,8 @@ final class ModelRunner: TaskRunner {
     private var order: [String] = []
     private var classifiers: [ClassifierSpec: Classifier] = [:]
     private var summarizers: [SummarySpec: Summarizer] = [:]
+    /// By model and names.
+    private var adapters: [[String]: [ScaledAdapter]] = [:]
     private static let mostSummarizers = 16
     /// Least recently used first.
     private var recentSpecs: [ClassifierSpec] = []
@@ -159,7 +161,8 @@ final class ModelRunner: TaskRunner {
     private func summarizer(_ spec: SummarySpec, on shared: SharedSession) throws(TaskError) -> Summarizer {
         if let known = summarizers[spec] { return known }
         if summarizers.count >= Self.mostSummarizers { summarizers.removeAll() }
-        let made = try Summarizer(shared, prompt: spec.prompt, mostTokens: spec.maxTokens)
+        let made = try Summarizer(
+            shared, prompt: spec.prompt, mostTokens: spec.maxTokens, adapters: adapters(spec.lora, of: spec.model))
         summarizers[spec] = made
         return made
     }
@@ -208,6 +211,20 @@ final class ModelRunner: TaskRunner {
         }
     }
 
+    /// A task's adapters, opened once for all tasks that name them; nil for the model's.
+    private func adapters(_ names: [String]?, of model: String) throws(TaskError) -> [ScaledAdapter]? {
+        guard let names, let loaded = loaded[model] else { return nil }
+        let key = [model] + names
+        if let known = adapters[key] { return known }
+        do {
+            let opened = try loaded.model.adapters(names)
+            adapters[key] = opened
+            return opened
+        } catch {
+            throw TaskError("\(error)")
+        }
+    }
+
     private func classifier(_ spec: ClassifierSpec) throws(EventFailure) -> Classifier {
         recentSpecs.removeAll { $0 == spec }
         recentSpecs.append(spec)
@@ -217,7 +234,9 @@ final class ModelRunner: TaskRunner {
             classifiers[recentSpecs.removeFirst()] = nil
         }
         do throws(TaskError) {
-            let made = try Classifier(shared, labels: spec.labels, prompt: .instruction(spec.prompt))
+            let made = try Classifier(
+                shared, labels: spec.labels, prompt: .instruction(spec.prompt),
+                adapters: adapters(spec.lora, of: spec.model))
             classifiers[spec] = made
             return made
         } catch {

@@ -37,12 +37,15 @@ public struct ClassifierSpec: Sendable, Hashable {
     public var labels: [String]
     /// Nil: the kind's default.
     public var prompt: String?
+    /// Adapters as the configuration names them; nil: the model's.
+    public var lora: [String]?
 }
 
 public struct SummarySpec: Sendable, Hashable {
     public var model: String
     public var prompt: String?
     public var maxTokens: Int
+    public var lora: [String]?
 }
 
 public struct GenerationSpec: Sendable, Equatable {

@@ -131,6 +131,6 @@ struct RequestHandler: Sendable {
 }
 
 extension TaskSection {
-    var classifierSpec: ClassifierSpec { ClassifierSpec(model: model, labels: labels, prompt: prompt) }
-    var summarySpec: SummarySpec { SummarySpec(model: model, prompt: prompt, maxTokens: maxTokens) }
+    var classifierSpec: ClassifierSpec { ClassifierSpec(model: model, labels: labels, prompt: prompt, lora: lora) }
+    var summarySpec: SummarySpec { SummarySpec(model: model, prompt: prompt, maxTokens: maxTokens, lora: lora) }
 }
