@@ -57,12 +57,12 @@ import Testing
     /// Tasks of one model with other adapters, in turn: each has its own answers, and the model's own come back.
     @Test func eachTaskHasItsOwnAdapters() throws {
         let folder = try TemporaryFolder()
-        let path = folder.path + "/adapter.gguf"
+        let path = folder.root + "/adapter.gguf"
         _ = try AdapterFixture(
             tiny.model, seed: "1", rank: 4, alpha: 32,
             matrices: ["blk.0.attn_q.weight", "blk.0.ffn_down.weight", "blk.1.attn_v.weight"], keptAt: path)
         var (own, idle, lost) = (spec, spec, spec)
-        (own.lora, idle.lora, lost.lora) = ([path], [path + "=0"], [folder.path + "/none.gguf"])
+        (own.lora, idle.lora, lost.lora) = ([path], [path + "=0"], [folder.root + "/none.gguf"])
         let plain = try runner.classify("door opened", spec).scores.map(\.score)
         let adapted = try runner.classify("door opened", own).scores.map(\.score)
         #expect(zip(plain, adapted).contains { abs($0 - $1) > 1e-3 })
