@@ -2,12 +2,6 @@ import Glibc
 import Kernels
 import Linux
 
-/// The state behind a prefix, copied out of the cache: put back, it saves computing the prefix again.
-public struct PrefixState: Sendable {
-    public let count: Int
-    let cells: [UInt8]
-}
-
 /// One running context of a model: its cache, its scratch and its threads.
 ///
 /// Not thread-safe and deliberately not Sendable: one engine thread owns it. Cells are filled in order by `evaluate`,
@@ -95,6 +89,9 @@ public final class Session {
             ? nil : AdapterTable(adapters, model, batch: state.batch, threads: state.threads.count)
     }
 
+    /// What keys and values are kept as.
+    public var kvCache: KVCacheType { cache.type }
+
     /// Threads that compute: 1 to what the session was made with. Set it between two calls.
     public var threads: Int {
         get { pool.active }
@@ -168,13 +165,13 @@ public final class Session {
 
     /// Copies the cells in use out.
     public func snapshot() -> PrefixState {
-        PrefixState(count: count, cells: cache.copy(count))
+        PrefixState(count: count, cells: .memory(cache.copy(count)))
     }
 
     /// Replaces the cells in use by a snapshot of this session's model.
     public func restore(_ prefix: PrefixState) {
         guard prefix.count <= context else { return }
-        guard prefix.cells.withUnsafeBytes({ cache.restore($0, prefix.count) }) else { return }
+        guard prefix.withCells({ cache.restore($0, prefix.count) }) else { return }
         count = prefix.count
     }
 

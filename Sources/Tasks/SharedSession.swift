@@ -30,11 +30,16 @@ public final class SharedSession {
     private let mostKeptBytes: Int
     /// What acts where a prefix names no adapters: what the session was given with.
     private let adapters: [ScaledAdapter]
+    /// Where states outlive the process; nil: nowhere.
+    private let store: PrefixStore?
 
-    /// - Parameter mostKeptBytes: of states kept for switching. Beyond it the least recently used is computed anew.
-    ///   8 MiB hold about eight tasks' prefixes of SmolLM2-135M and fit the anonymous memory of a 512 MB board.
-    public init(_ session: Session, mostKeptBytes: Int = 8 << 20) {
+    /// - Parameters:
+    ///   - mostKeptBytes: of states kept for switching. Beyond it the least recently used is computed anew. 8 MiB hold about eight
+    ///     tasks' prefixes of SmolLM2-135M and fit the anonymous memory of a 512 MB board. Mapped ones do not count.
+    ///   - store: where states are looked for before they are computed, and kept; nil for nowhere.
+    public init(_ session: Session, mostKeptBytes: Int = 8 << 20, store: PrefixStore? = nil) {
         self.session = session
+        self.store = store
         self.mostKeptBytes = mostKeptBytes
         adapters = session.scaledAdapters
     }
@@ -49,8 +54,9 @@ public final class SharedSession {
         }
         release()
         session.use(prefix.adapters ?? adapters)
-        if let state = prefix.state {
+        if let state = prefix.state ?? store?.find(prefix.tokens, for: session) {
             session.restore(state)
+            prefix.state = state
             active = prefix
             return prefix.tokens.count
         }
@@ -61,6 +67,12 @@ public final class SharedSession {
             throw TaskError(error)
         }
         active = prefix
+        if let store {
+            let state = session.snapshot()
+            // A full or read-only disk costs the next start its time, nothing else.
+            try? store.save(state, prefix.tokens, for: session)
+            prefix.state = store.find(prefix.tokens, for: session)
+        }
         return 0
     }
 

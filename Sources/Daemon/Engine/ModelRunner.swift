@@ -70,7 +70,9 @@ final class ModelRunner: TaskRunner {
                 model: model, context: context, threads: section.threads,
                 kvCache: kvCache, ownsThread: true)
             session.use(try model.adapters(section.lora))
-            return Loaded(section: section, model: model, shared: SharedSession(session))
+            return Loaded(
+                section: section, model: model,
+                shared: SharedSession(session, store: PackedModel.folder.map(PrefixStore.init(cache:))))
         } catch {
             switch error {
             case let error as DaemonError: throw error

@@ -1,0 +1,122 @@
+import Glibc
+import Inference
+import TestModels
+import Testing
+
+private let folder =
+    #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Fixtures/architectures"
+
+@Suite struct PrefixStoreTests {
+    /// A cache folder that goes away with the test.
+    private final class Cache {
+        let path: String
+        init() throws {
+            var template = Array("/tmp/martlet-prefixes-XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { throw Missing(description: "cannot write to /tmp") }
+            path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+        deinit {
+            for name in files { unlink("\(path)/prefixes/\(name)") }
+            rmdir(path + "/prefixes")
+            rmdir(path)
+        }
+        var files: [String] {
+            guard let list = opendir(path + "/prefixes") else { return [] }
+            defer { closedir(list) }
+            var names: [String] = []
+            while let entry = readdir(list) {
+                let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                if !name.hasPrefix(".") { names.append(name) }
+            }
+            return names.sorted()
+        }
+    }
+
+    private func session(_ name: String = "lfm2", kvCache: KVCacheType = .f16) throws -> (Session, [Int32]) {
+        let fixture = try ArchitectureFixture(name, folder: folder)
+        return (try Session(model: fixture.model, context: 128, threads: 1, kvCache: kvCache), fixture.tokens)
+    }
+
+    @Test(arguments: [KVCacheType.f16, .q8_0])
+    func whatWasComputedIsMapped(_ kvCache: KVCacheType) throws {
+        let cache = try Cache()
+        let store = PrefixStore(cache: cache.path)
+        let (first, tokens) = try session(kvCache: kvCache)
+        let prefix = Array(tokens.prefix(20))
+        #expect(store.find(prefix, for: first) == nil)
+        try first.evaluate(prefix)
+        try store.save(first.snapshot(), prefix, for: first)
+        try first.evaluate(tokens[20])
+        let expected = Array(first.logits())
+
+        let (second, _) = try session(kvCache: kvCache)
+        let state = try #require(store.find(prefix, for: second))
+        #expect(state.byteCount == 0, "a mapped state takes no memory of its own")
+        second.restore(state)
+        #expect(second.count == 20)
+        try second.evaluate(tokens[20])
+        #expect(Array(second.logits()) == expected)
+    }
+
+    @Test func onlyWhatFitsIsFound() throws {
+        let cache = try Cache()
+        let store = PrefixStore(cache: cache.path)
+        let (session, tokens) = try session("llama")
+        let prefix = Array(tokens.prefix(20))
+        try session.evaluate(prefix)
+        try store.save(session.snapshot(), prefix, for: session)
+        #expect(store.find(prefix, for: session) != nil)
+        #expect(store.find(Array(tokens.prefix(21)), for: session) == nil)
+        #expect(store.find(Array(prefix.dropLast() + [9]), for: session) == nil)
+        #expect(store.find(prefix, for: try self.session("llama", kvCache: .q8_0).0) == nil)
+        #expect(store.find(prefix, for: try self.session("llama-linear").0) == nil)
+        let adapter = try AdapterFixture(
+            session.model, seed: "1", rank: 2, alpha: 2, matrices: ["blk.0.attn_q.weight"])
+        session.use([ScaledAdapter(adapter.adapter)])
+        #expect(store.find(prefix, for: session) == nil)
+        session.use([])
+        // One bit of the cells, then of the header, then a file cut short.
+        let path = try #require(cache.files.first.map { "\(cache.path)/prefixes/\($0)" })
+        for offset in [4096 + 77, 20] {
+            flip(path, at: offset)
+            #expect(store.find(prefix, for: session) == nil)
+            flip(path, at: offset)
+            #expect(store.find(prefix, for: session) != nil)
+        }
+        truncate(path, 4096 + 100)
+        #expect(store.find(prefix, for: session) == nil)
+        truncate(path, 10)
+        #expect(store.find(prefix, for: session) == nil)
+    }
+
+    private func flip(_ path: String, at offset: Int) {
+        let file = open(path, O_RDWR)
+        defer { close(file) }
+        var byte: UInt8 = 0
+        #expect(pread(file, &byte, 1, offset) == 1)
+        byte ^= 4
+        #expect(pwrite(file, &byte, 1, offset) == 1)
+    }
+
+    @Test func theFolderStaysBounded() throws {
+        let cache = try Cache()
+        let store = PrefixStore(cache: cache.path)
+        let (session, tokens) = try session("llama")
+        try session.evaluate(Array(tokens.prefix(16)))
+        let state = session.snapshot()
+        for index in 0..<40 {
+            try store.save(state, tokens.prefix(15) + [Int32(index)], for: session)
+        }
+        #expect(cache.files.count == 32)
+        // Too short to be worth a file.
+        session.truncate(to: 4)
+        try store.save(session.snapshot(), Array(tokens.prefix(4)), for: session)
+        #expect(cache.files.count == 32)
+        // A folder that cannot be made is an error, not a crash.
+        #expect(throws: (any Error).self) {
+            try PrefixStore(cache: "/proc/none").save(state, Array(tokens.prefix(16)), for: session)
+        }
+    }
+}
