@@ -1,5 +1,6 @@
 import Glibc
 import Inference
+import Linux
 import TestModels
 import Testing
 
@@ -12,7 +13,7 @@ private let folder =
         let path: String
         init() throws {
             var template = Array("/tmp/martlet-prefixes-XXXXXX".utf8CString)
-            guard mkdtemp(&template) != nil else { throw Missing(description: "cannot write to /tmp") }
+            guard mkdtemp(&template) != nil else { throw SystemError("make a folder in", "/tmp") }
             path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         }
         deinit {
@@ -51,7 +52,7 @@ private let folder =
         try first.evaluate(tokens[20])
         let expected = Array(first.logits())
 
-        let (second, _) = try session(kvCache: kvCache)
+        let second = try Session(model: first.model, context: 128, threads: 1, kvCache: kvCache)
         let state = try #require(store.find(prefix, for: second))
         #expect(state.byteCount == 0, "a mapped state takes no memory of its own")
         second.restore(state)
