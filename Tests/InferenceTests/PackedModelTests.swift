@@ -10,7 +10,7 @@ import Testing
 private let logitTolerance: Float = 1e-4
 
 /// Normalised mean squared error where the order differs: a last bit flips roundings to 8 bits in the next product, and
-/// thirty layers multiply such flips. On ARM one token of these comes to 1.7e-3, as it does without packing.
+/// thirty layers multiply such flips. On ARM one token of these comes to 1.7e-3.
 private let roundingTolerance: Float = 5e-3
 
 /// Rows of the ARM tiers add what belongs to minima and scales in another order than tiles do.
