@@ -7,35 +7,38 @@ import Testing
 
 @testable import Import
 
-/// The checkpoints and digests that Tests/Fixtures/import/make-gptq.py makes.
 @Suite struct GPTQTests {
-    private static let fixtures =
-        #filePath.split(separator: "/").dropLast(2).map { "/\($0)" }.joined() + "/Fixtures/import"
-
     private func digest(_ weights: [Float]) -> String {
         weights.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
     }
 
-    private func expected(_ name: String) throws -> String {
-        let text = try #require(FileTree(root: Self.fixtures).text("/expected.json"))
-        let line = try #require(text.split(separator: "\n").first { $0.contains("\"\(name)\"") })
-        return try #require(line.split(separator: "\"").last { $0.utf8.count == 64 }.map(String.init))
-    }
+    private func expected(_ name: String) throws -> String { try GPTQCheckpoint.digest(name) }
 
-    private func imported(_ name: String, _ reports: inout [String: Importer.TensorReport]) throws -> GGUFFile {
-        let folder = try TemporaryFolder()
+    private func imported(
+        _ format: GPTQCheckpoint.Format, _ reports: inout [String: Importer.TensorReport]
+    ) throws -> GGUFFile {
+        let checkpoint = try GPTQCheckpoint(format).checkpoint
         var all: [String: Importer.TensorReport] = [:]
-        try Importer(folder: "\(Self.fixtures)/\(name)", format: .q4_0).write(to: folder.path("x.gguf"), threads: 2) {
-            report, _ in
+        try Importer(folder: checkpoint.path, format: .q4_0).write(to: checkpoint.output, threads: 2) { report, _ in
             all[report.name] = report
         }
         reports = all
-        return try GGUFFile(path: folder.path("x.gguf"))
+        return try GGUFFile(path: checkpoint.output)
+    }
+
+    @Test func `The checkpoints are those that the script calculates with`() throws {
+        for format in [GPTQCheckpoint.Format.first, .second] {
+            for tensor in try GPTQCheckpoint(format).checkpoint.tensors {
+                let found = tensor.bytes.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
+                // The second format's words are the first's; only their meaning is another.
+                #expect(try found == expected("gptq/\(tensor.name)"), "\(tensor.name)")
+            }
+        }
     }
 
     @Test func `Every layout of groups that can be kept is kept, bit for bit`() throws {
         var reports: [String: Importer.TensorReport] = [:]
-        let file = try imported("gptq", &reports)
+        let file = try imported(.first, &reports)
         let formats: [(String, GGMLType)] = [
             ("attn_q", .q4_0), ("attn_k", .q4_0), ("attn_v", .q5_0), ("attn_output", .q4_1), ("ffn_gate", .q4_0),
             ("ffn_down", .q4_0),
@@ -52,7 +55,7 @@ import Testing
 
     @Test func `What act-order mixes is requantised, and says so`() throws {
         var reports: [String: Importer.TensorReport] = [:]
-        let file = try imported("gptq", &reports)
+        let file = try imported(.first, &reports)
         let report = try #require(reports["blk.0.ffn_up.weight"])
         #expect(!report.isLossless && report.relativeError > 0.01 && report.relativeError < 0.1)
         #expect(report.note?.contains("act-order mixes groups") == true)
@@ -78,7 +81,7 @@ import Testing
 
     @Test func `The second format stores zeros as they are`() throws {
         var reports: [String: Importer.TensorReport] = [:]
-        let file = try imported("gptq-v2", &reports)
+        let file = try imported(.second, &reports)
         #expect(try digest(file.weights("blk.0.attn_v.weight")) == expected("gptq-v2/blk.0.attn_v.weight"))
     }
 }

@@ -6,8 +6,16 @@ import TestSupport
 
 /// A Hugging Face folder made in a test.
 struct TestCheckpoint {
+    struct Tensor {
+        let name: String
+        /// As safetensors writes it, for example F32.
+        let dtype: String
+        let shape: [Int]
+        let bytes: [UInt8]
+    }
+
     let folder: TemporaryFolder
-    private var tensors: [(name: String, shape: [Int], values: [Float])] = []
+    private(set) var tensors: [Tensor] = []
 
     init() throws { folder = try TemporaryFolder(inMemory: true) }
 
@@ -15,8 +23,14 @@ struct TestCheckpoint {
     var output: String { folder.path("out.gguf") }
 
     mutating func add(_ name: String, _ shape: [Int], _ values: [Float]? = nil) {
-        let count = shape.reduce(1, *)
-        tensors.append((name, shape, values ?? Self.pattern(count, tensors.count)))
+        let values = values ?? Self.pattern(shape.reduce(1, *), tensors.count)
+        add(name, "F32", shape, values.map(\.bitPattern))
+    }
+
+    /// A tensor of the bits of its elements.
+    mutating func add(_ name: String, _ dtype: String, _ shape: [Int], _ words: [some FixedWidthInteger]) {
+        let bytes = words.flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
+        tensors.append(Tensor(name: name, dtype: dtype, shape: shape, bytes: bytes))
     }
 
     private static func pattern(_ count: Int, _ seed: Int) -> [Float] {
@@ -28,7 +42,7 @@ struct TestCheckpoint {
 
     mutating func remove(_ name: String) { tensors.removeAll { $0.name == name } }
 
-    /// The weights as F32, written to one file or shared out to `files` with an index.
+    /// Writes the weights to one file, or shares them out to `files` with an index.
     func save(files: Int = 1) throws {
         guard files > 1 else { return try folder.write(Self.safetensors(tensors), to: "model.safetensors") }
         var map: [String] = []
@@ -40,17 +54,15 @@ struct TestCheckpoint {
         try folder.write("{\"weight_map\":{\(map.joined(separator: ","))}}", to: "model.safetensors.index.json")
     }
 
-    static func safetensors(_ tensors: [(name: String, shape: [Int], values: [Float])]) -> [UInt8] {
+    private static func safetensors(_ tensors: [Tensor]) -> [UInt8] {
         var entries: [String] = []
         var data: [UInt8] = []
         for tensor in tensors {
             let start = data.count
-            for value in tensor.values {
-                for shift in 0..<4 { data.append(UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32(shift)))) }
-            }
+            data += tensor.bytes
             let shape = tensor.shape.map(String.init).joined(separator: ",")
-            entries.append(
-                "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(start),\(data.count)]}")
+            let place = "\"shape\":[\(shape)],\"data_offsets\":[\(start),\(data.count)]"
+            entries.append("\"\(tensor.name)\":{\"dtype\":\"\(tensor.dtype)\",\(place)}")
         }
         let header = "{\(entries.joined(separator: ","))}"
         return (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) } + Array(header.utf8) + data
