@@ -11,3 +11,13 @@ public func makeFolders(_ path: String) throws(SystemError) {
         if access(made, F_OK) != 0 { throw error }
     }
 }
+
+/// Makes a folder of a new name in `parent`, readable by this user only, and returns its path; the caller removes it.
+///
+/// - Parameter prefix: what the name begins with.
+public func makeTemporaryFolder(prefix: String, in parent: String) throws(SystemError) -> String {
+    // mkdtemp(3) replaces six X's at the end.
+    var template = Array("\(parent)/\(prefix)\(String(repeating: "X", count: 6))".utf8CString)
+    guard mkdtemp(&template) != nil else { throw SystemError("make a folder in", parent) }
+    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

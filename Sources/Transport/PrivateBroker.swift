@@ -33,7 +33,11 @@ public final class PrivateBroker: Sendable {
             throw .system("mosquitto is not installed. Install it with: apt install mosquitto")
         }
         self.executable = executable
-        folder = try Self.makeFolder(in: parent)
+        do {
+            folder = try makeTemporaryFolder(prefix: "martlet-broker-", in: parent)
+        } catch {
+            throw .system("\(error). Make room in \(parent), or let this user write there")
+        }
         port = Self.freePort() ?? 0
         guard port > 0 else { throw .system("no free port on the loopback interface") }
         guard Self.write(configuration(settings), to: folder + "/mosquitto.conf") else {
@@ -118,14 +122,6 @@ extension PrivateBroker {
         let path = getenv("PATH").map { String(cString: $0) } ?? ""
         let folders = path.split(separator: ":").map(String.init) + ["/usr/sbin", "/usr/bin", "/usr/local/sbin"]
         return folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
-    }
-
-    private static func makeFolder(in parent: String) throws(TransportError) -> String {
-        var template = Array("\(parent)/martlet-broker.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw .system("cannot make a folder in \(parent): \(String(cString: strerror(errno)))")
-        }
-        return String(decoding: template.dropLast().map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }
 
     private static func write(_ text: String, to path: String) -> Bool {

@@ -13,12 +13,12 @@ final class DemoDaemon {
 
     /// Starts this program's own binary on `configuration`.
     init(configuration: String) throws {
-        var template = Array("\(Self.temporaryFolder)/martlet-demo.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw CommandError(
-                .cannotCreate, "\(SystemError("make a folder in", Self.temporaryFolder).description). Set TMPDIR")
+        let folder: String
+        do {
+            folder = try makeTemporaryFolder(prefix: "martlet-demo-", in: Self.temporaryFolder)
+        } catch {
+            throw CommandError(.cannotCreate, "\(error). Set TMPDIR to a folder you may write to")
         }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         do {
             try creating(folder + "/martlet.toml") { try $0.append(Array(configuration.utf8)) }
             process = try Self.spawn(folder)

@@ -1,4 +1,5 @@
 import Glibc
+import Linux
 import Testing
 
 @testable import GGUF
@@ -7,11 +8,7 @@ import Testing
 final class TemporaryFolder {
     let path: String
 
-    init() throws {
-        var template = Array("/tmp/martlet-gguf-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
+    init() throws { path = try makeTemporaryFolder(prefix: "martlet-gguf-", in: "/tmp") }
 
     deinit {
         for name in names { unlink("\(path)/\(name)") }

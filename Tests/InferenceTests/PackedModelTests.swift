@@ -32,9 +32,7 @@ private func error(_ got: [Float], _ expected: [Float]) -> Float {
         let path: String
 
         init() throws {
-            var template = Array("/tmp/martlet-packed-XXXXXX".utf8CString)
-            guard mkdtemp(&template) != nil else { throw SystemError("make a folder in", "/tmp") }
-            folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            folder = try makeTemporaryFolder(prefix: "martlet-packed-", in: "/tmp")
             original = try Model(path: realModel().file.path, packedFolder: nil)
             path = PackedModel.path(for: original.file, in: folder)
             try makeFolders(folder + "/packed")

@@ -11,11 +11,7 @@ private let folder =
     /// A cache folder that goes away with the test.
     private final class Cache {
         let path: String
-        init() throws {
-            var template = Array("/tmp/martlet-prefixes-XXXXXX".utf8CString)
-            guard mkdtemp(&template) != nil else { throw SystemError("make a folder in", "/tmp") }
-            path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        }
+        init() throws { path = try makeTemporaryFolder(prefix: "martlet-prefixes-", in: "/tmp") }
         deinit {
             for name in files { unlink("\(path)/prefixes/\(name)") }
             rmdir(path + "/prefixes")

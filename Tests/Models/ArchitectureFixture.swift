@@ -56,8 +56,12 @@ public struct ArchitectureFixture {
             try writer.add(tensor: name, shape, shape.count > 1 && !name.contains("conv") ? type : .f32)
         }
         let given = json["values"]?.members ?? []
-        let file = try temporaryFile()
-        defer { unlink(file) }
+        let folder = try makeTemporaryFolder(prefix: "martlet-architecture-", in: "/tmp")
+        let file = folder + "/\(name).gguf"
+        defer {
+            unlink(file)
+            rmdir(folder)
+        }
         try writer.write(to: file) { tensor, output throws(SystemError) in
             var values = given.first { $0.key == tensor.name }?.value.floats ?? weights(tensor.name, tensor.dimensions)
             if let addition = additions[tensor.name] { values = zip(values, addition).map(+) }
@@ -98,8 +102,14 @@ public struct AdapterFixture {
             (values[name + ".lora_a"], values[name + ".lora_b"]) = (a, b)
             products[name] = product(b, a, rows: rows, rank: rank, columns: columns, scale: alpha / Float(rank))
         }
-        let file = try path ?? temporaryFile()
-        defer { if path == nil { unlink(file) } }
+        let folder = try path == nil ? makeTemporaryFolder(prefix: "martlet-adapter-", in: "/tmp") : nil
+        let file = path ?? "\(folder ?? "")/adapter.gguf"
+        defer {
+            if let folder {
+                unlink(file)
+                rmdir(folder)
+            }
+        }
         try writer.write(to: file) { tensor, output throws(SystemError) in
             try output.append(encoded(values[tensor.name] ?? [], tensor.type))
         }
@@ -120,14 +130,6 @@ private func product(
         }
     }
     return result
-}
-
-private func temporaryFile() throws -> String {
-    var template = Array("/tmp/martlet-architecture-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    guard descriptor >= 0 else { throw Missing(description: "cannot write to /tmp") }
-    close(descriptor)
-    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
 private func metadata(_ value: JSONValue, _ key: String) throws -> GGUFValue {

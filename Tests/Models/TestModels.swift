@@ -24,23 +24,23 @@ public func realModel() throws -> Model {
 /// Its tokens are single bytes but for a few merges, so that words of shared letters are tries that branch inside.
 public final class TinyModel {
     public let model: Model
-    private let path: String
+    private let folder: String
 
     public static let control = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     /// What the merges make, besides single bytes.
     public static let merges = ["Ġ a", "i n", "in g", "e r"]
 
     public init(seed: UInt64 = 1, context: Int = 512) throws {
-        var template = Array("/tmp/martlet-tiny-XXXXXX".utf8CString)
-        let descriptor = mkstemp(&template)
-        guard descriptor >= 0 else { throw Missing(description: "cannot write to /tmp") }
-        close(descriptor)
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        folder = try makeTemporaryFolder(prefix: "martlet-tiny-", in: "/tmp")
+        let path = folder + "/tiny.gguf"
         try Self.write(path, seed, context)
         model = try Model(path: path)
     }
 
-    deinit { unlink(path) }
+    deinit {
+        unlink(model.file.path)
+        rmdir(folder)
+    }
 
     private static func write(_ path: String, _ seed: UInt64, _ context: Int) throws {
         let (width, hidden, blocks, heads, headsKV) = (64, 96, 2, 4, 2)

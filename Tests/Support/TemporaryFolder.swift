@@ -1,4 +1,5 @@
 import Glibc
+import Linux
 
 /// A temporary folder that is removed with this object.
 public final class TemporaryFolder: Sendable {
@@ -7,9 +8,7 @@ public final class TemporaryFolder: Sendable {
     /// `inMemory`: on a file system that does not flush to a disk, for tests that sync by the hundred.
     public init(inMemory: Bool = false) throws {
         let parent = inMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        var template = Array("\(parent)/martlet-test.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Failure("cannot make a folder in \(parent)") }
-        root = String(decoding: template.dropLast().map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
+        root = try makeTemporaryFolder(prefix: "martlet-test-", in: parent)
     }
 
     deinit { Self.remove(root) }
