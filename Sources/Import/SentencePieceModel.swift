@@ -1,3 +1,4 @@
+import GGUF
 import Linux
 
 /// tokenizer.model: SentencePiece's vocabulary with its scores, a protocol buffer of which two messages are read.
@@ -9,7 +10,7 @@ struct SentencePieceModel {
     struct Piece {
         var text = ""
         var score: Float = 0
-        var type = TokenType.normal
+        var kind = TokenKind.normal
     }
 
     private(set) var pieces: [Piece] = []
@@ -42,9 +43,9 @@ struct SentencePieceModel {
                 guard let text = String(validating: text, as: UTF8.self) else { return nil }
                 piece.text = text
             case (2, .fixed32(let bits)): piece.score = Float(bitPattern: bits)
-            case (3, .integer(let kind)):
-                guard let kind = Int32(exactly: kind), let type = TokenType(rawValue: kind) else { return nil }
-                piece.type = type
+            case (3, .integer(let number)):
+                guard let number = Int32(exactly: number), let kind = TokenKind(rawValue: number) else { return nil }
+                piece.kind = kind
             default: break
             }
         }

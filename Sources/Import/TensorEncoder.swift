@@ -118,7 +118,10 @@ final class TensorEncoder: @unchecked Sendable {
     ) {
         let length = job.source.rowLength
         job.source.read(index, into: row)
-        for j in 0..<length where !(abs(row[j]) <= Quantizer.largestWeight) {
+        // The error is that of the model, so the kernels decode, not a second decoder of ours.
+        guard let decoder = WeightFormat(rawValue: job.encoding.format.ggml.rawValue),
+            (0..<length).allSatisfy({ abs(row[$0]) <= Quantizer.largestWeight })
+        else {
             sums.isUnusable = true
             return
         }
@@ -129,29 +132,12 @@ final class TensorEncoder: @unchecked Sendable {
             if case .packed(let matrix) = segment.rows { matrix.encode(inside, format, out) }
         }
         let back = row + scratchRow
-        job.encoding.format.weights(out, job.rowBytes, length, back)
+        decoder.dequantize(.consecutive)(out, job.rowBytes, 0, length, back)
         for j in 0..<length {
             let (value, error) = (Double(row[j]), row[j] - back[j])
             sums.squares += value * value
             sums.errors += Double(error) * Double(error)
             sums.worst = max(sums.worst, abs(error))
         }
-    }
-}
-
-extension Quantizer {
-    /// A row as the kernels read it: the error is that of the model, not of a second decoder.
-    fileprivate func weights(_ row: UnsafeRawPointer, _ bytes: Int, _ length: Int, _ out: UnsafeMutablePointer<Float>) {
-        let format: WeightFormat =
-            switch self {
-            case .f32: .f32
-            case .f16: .f16
-            case .q4_0: .q4_0
-            case .q4_1: .q4_1
-            case .q5_0: .q5_0
-            case .q8_0: .q8_0
-            case .q4_K: .q4_K
-            }
-        format.dequantize(.consecutive)(row, bytes, 0, length, out)
     }
 }

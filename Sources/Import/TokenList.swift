@@ -1,37 +1,27 @@
 import GGUF
 
-/// The kinds of tokens, numbered as `tokenizer.ggml.token_type` has them.
-enum TokenType: Int32 {
-    case normal = 1
-    case unknown = 2
-    case control = 3
-    case userDefined = 4
-    case unused = 5
-    case byte = 6
-}
-
 /// A vocabulary on its way into GGUF: a text, a score and a kind for each id.
 struct TokenList {
     /// Nil where no token has the id.
     private(set) var texts: [String?]
     private(set) var scores: [Float]
-    private(set) var types: [TokenType]
+    private(set) var kinds: [TokenKind]
 
     /// Ids above this are no vocabulary but a mistake; the largest have 262,144 tokens.
     static let largest = 1 << 20
 
-    init() { (texts, scores, types) = ([], [], []) }
+    init() { (texts, scores, kinds) = ([], [], []) }
 
     /// Sets the token of an id; false when the id is out of all reason.
-    mutating func set(_ id: Int, _ text: String, score: Float = 0, _ type: TokenType = .normal) -> Bool {
+    mutating func set(_ id: Int, _ text: String, score: Float = 0, _ kind: TokenKind = .normal) -> Bool {
         guard (0..<Self.largest).contains(id) else { return false }
         if id >= texts.count {
             let missing = id + 1 - texts.count
             texts += [String?](repeating: nil, count: missing)
             scores += [Float](repeating: 0, count: missing)
-            types += [TokenType](repeating: .unused, count: missing)
+            kinds += [TokenKind](repeating: .unused, count: missing)
         }
-        (texts[id], scores[id], types[id]) = (text, score, type)
+        (texts[id], scores[id], kinds[id]) = (text, score, kind)
         return true
     }
 
@@ -40,10 +30,10 @@ struct TokenList {
         while texts.count < count {
             texts.append(nil)
             scores.append(0)
-            types.append(.unused)
+            kinds.append(.unused)
         }
         for id in texts.indices where texts[id] == nil {
-            (texts[id], scores[id], types[id]) = ("[PAD\(id)]", -10_000, .unused)
+            (texts[id], scores[id], kinds[id]) = ("[PAD\(id)]", -10_000, .unused)
         }
     }
 
@@ -52,12 +42,12 @@ struct TokenList {
         guard texts.count > count else { return }
         texts.removeLast(texts.count - count)
         scores.removeLast(scores.count - count)
-        types.removeLast(types.count - count)
+        kinds.removeLast(kinds.count - count)
     }
 
     func write(to writer: inout GGUFWriter, withScores: Bool) {
         writer.set("tokenizer.ggml.tokens", .strings(texts.map { $0 ?? "" }))
         if withScores { writer.set("tokenizer.ggml.scores", .floats(scores)) }
-        writer.set("tokenizer.ggml.token_type", .int32s(types.map(\.rawValue)))
+        writer.set("tokenizer.ggml.token_type", .int32s(kinds.map(\.rawValue)))
     }
 }

@@ -1,3 +1,4 @@
+import GGUF
 import JSON
 
 /// tokenizer.json, read as far as GGUF needs it.
@@ -47,7 +48,7 @@ struct TokenizerJSON {
     }
 
     /// The vocabulary: texts by id, then the added tokens over it.
-    func tokens(_ change: (String, TokenType) -> String = { text, _ in text }) throws(ImportError) -> TokenList {
+    func tokens(_ change: (String, TokenKind) -> String = { text, _ in text }) throws(ImportError) -> TokenList {
         var list = TokenList()
         guard let vocabulary = model?["vocab"]?.object else {
             throw ImportError(path, "tokenizer.json has no vocabulary", "Download it again")
@@ -61,9 +62,9 @@ struct TokenizerJSON {
             guard list.set(id, change(member.key, .normal)) else { throw badID }
         }
         for token in added {
-            let type: TokenType = token.isSpecial || Self.looksSpecial(token.text) ? .control : .userDefined
-            let text = type == .userDefined ? token.text.replacing(scalar: "▁", with: " ") : token.text
-            guard list.set(token.id, text, score: -1000, type) else { throw badID }
+            let kind: TokenKind = token.isSpecial || Self.looksSpecial(token.text) ? .control : .userDefined
+            let text = kind == .userDefined ? token.text.replacing(scalar: "▁", with: " ") : token.text
+            guard list.set(token.id, text, score: -1000, kind) else { throw badID }
         }
         return list
     }

@@ -105,14 +105,14 @@ struct VocabularyImport {
         }
         var list = TokenList()
         for (id, piece) in model.pieces.enumerated() where id < rows {
-            _ = list.set(id, piece.text, score: piece.score, piece.type)
+            _ = list.set(id, piece.text, score: piece.score, piece.kind)
         }
         for token in added(tokenizer, settings) where token.id < rows {
-            if token.id < list.texts.count, [.unknown, .byte].contains(list.types[token.id]) { continue }
-            let type: TokenType =
+            if token.id < list.texts.count, [.unknown, .byte].contains(list.kinds[token.id]) { continue }
+            let kind: TokenKind =
                 token.isSpecial || TokenizerJSON.looksSpecial(token.text) ? .control : .userDefined
-            let text = type == .userDefined ? token.text.replacing(scalar: "▁", with: " ") : token.text
-            _ = list.set(token.id, text, score: -1000, type)
+            let text = kind == .userDefined ? token.text.replacing(scalar: "▁", with: " ") : token.text
+            _ = list.set(token.id, text, score: -1000, kind)
         }
         writer.set("tokenizer.ggml.model", .string("llama"))
         writer.set("tokenizer.ggml.pre", .string("default"))
@@ -178,7 +178,7 @@ struct VocabularyImport {
             guard let text = list.texts[id] else { continue }
             if let unknown, text.same(unknown) {
                 _ = list.set(id, text, score: 0, .unknown)
-            } else if list.types[id] == .normal {
+            } else if list.kinds[id] == .normal {
                 let score = ranks[Array(text.utf8)].map { -Float($0) } ?? -1_000_000
                 _ = list.set(id, text, score: score, isByte(text) ? .byte : .normal)
             }

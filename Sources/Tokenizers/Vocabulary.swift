@@ -1,15 +1,5 @@
 import GGUF
 
-/// What kind of token an entry is, numbered as in `tokenizer.ggml.token_type`.
-enum TokenKind: UInt8 {
-    case normal = 1
-    case unknown = 2
-    case control = 3
-    case userDefined = 4
-    case unused = 5
-    case byte = 6
-}
-
 /// The tokens of a model: their text in the mapped file, and a table that finds a token by its text
 /// as written there.
 ///
@@ -60,7 +50,7 @@ struct Vocabulary: Sendable {
         guard types.count == count else {
             throw TokenizerError(damaged: file.path, "it has \(count) tokens, but \(types.count) token types")
         }
-        return types.map { TokenKind(rawValue: UInt8(clamping: $0)) ?? .normal }
+        return types.map { TokenKind(rawValue: Int32(clamping: $0)) ?? .normal }
     }
 
     func kind(_ token: Int) -> TokenKind { kinds[token] }
