@@ -1,7 +1,6 @@
 /// Reads the tokens of a tag into an expression, by Jinja's precedence.
 struct JinjaExpressionParser {
-    private let tokens: [JinjaToken]
-    private var at = 0
+    private var cursor: JinjaTokenCursor
     private var depth = 0
     /// Of all chains of this expression.
     private var links = 0
@@ -17,7 +16,7 @@ struct JinjaExpressionParser {
     static func parse(_ tokens: [JinjaToken]) throws(JinjaError) -> JinjaExpression {
         var parser = JinjaExpressionParser(tokens: tokens)
         let expression = try parser.expression()
-        try parser.expectEnd()
+        try parser.cursor.expectEnd()
         return expression
     }
 
@@ -25,48 +24,31 @@ struct JinjaExpressionParser {
     static func parseLoop(_ tokens: [JinjaToken]) throws(JinjaError) -> (JinjaExpression, JinjaExpression?) {
         var parser = JinjaExpressionParser(tokens: tokens)
         let over = try parser.or()
-        let condition = parser.take(.name("if")) ? try parser.expression() : nil
-        try parser.expectEnd()
+        let condition = parser.cursor.take(.name("if")) ? try parser.expression() : nil
+        try parser.cursor.expectEnd()
         return (over, condition)
     }
 
     /// A macro's parameters; the value of one without default is `none` without a key.
     static func parseParameters(_ tokens: [JinjaToken]) throws(JinjaError) -> [JinjaArgument] {
         var parser = JinjaExpressionParser(tokens: tokens)
-        guard parser.take(.sign("(")) else { throw JinjaError("a macro has no parameters") }
+        guard parser.cursor.take(.sign("(")) else { throw JinjaError("a macro has no parameters") }
         var parameters: [JinjaArgument] = []
-        while !parser.take(.sign(")")) {
-            guard case .name(let name)? = parser.next() else { throw JinjaError("a macro's parameter is no name") }
-            let value = parser.take(.sign("=")) ? try parser.expression() : nil
+        while !parser.cursor.take(.sign(")")) {
+            guard case .name(let name)? = parser.cursor.next() else {
+                throw JinjaError("a macro's parameter is no name")
+            }
+            let value = parser.cursor.take(.sign("=")) ? try parser.expression() : nil
             parameters.append(JinjaArgument(name: name, key: value, value: .none))
-            if !parser.take(.sign(",")), parser.peek != .sign(")") { throw JinjaError("a macro is not closed") }
+            if !parser.cursor.take(.sign(",")), parser.cursor.peek != .sign(")") {
+                throw JinjaError("a macro is not closed")
+            }
         }
-        try parser.expectEnd()
+        try parser.cursor.expectEnd()
         return parameters
     }
 
-    private init(tokens: [JinjaToken]) { self.tokens = tokens }
-
-    private var peek: JinjaToken? { at < tokens.count ? tokens[at] : nil }
-
-    private mutating func next() -> JinjaToken? {
-        defer { at += 1 }
-        return peek
-    }
-
-    private mutating func take(_ token: JinjaToken) -> Bool {
-        guard peek == token else { return false }
-        at += 1
-        return true
-    }
-
-    private mutating func expect(_ sign: String) throws(JinjaError) {
-        guard take(.sign(sign)) else { throw JinjaError("an expression lacks '\(sign)'") }
-    }
-
-    private func expectEnd() throws(JinjaError) {
-        guard at >= tokens.count else { throw JinjaError("an expression goes on where it should end") }
-    }
+    private init(tokens: [JinjaToken]) { cursor = JinjaTokenCursor(tokens) }
 
     // MARK: By precedence, loosest first
 
@@ -75,27 +57,27 @@ struct JinjaExpressionParser {
         defer { depth -= 1 }
         guard depth <= Self.deepest else { throw JinjaError("an expression nests too deep") }
         let value = try or()
-        guard take(.name("if")) else { return value }
+        guard cursor.take(.name("if")) else { return value }
         let condition = try or()
-        return .conditional(condition, value, take(.name("else")) ? try expression() : nil)
+        return .conditional(condition, value, cursor.take(.name("else")) ? try expression() : nil)
     }
 
     private mutating func or() throws(JinjaError) -> JinjaExpression {
         var left = try and()
         var count = 0
-        while take(.name("or")) { left = .binary("or", left, try and()); try checkChain(&count) }
+        while cursor.take(.name("or")) { left = .binary("or", left, try and()); try checkChain(&count) }
         return left
     }
 
     private mutating func and() throws(JinjaError) -> JinjaExpression {
         var left = try not()
         var count = 0
-        while take(.name("and")) { left = .binary("and", left, try not()); try checkChain(&count) }
+        while cursor.take(.name("and")) { left = .binary("and", left, try not()); try checkChain(&count) }
         return left
     }
 
     private mutating func not() throws(JinjaError) -> JinjaExpression {
-        guard take(.name("not")) else { return try comparison() }
+        guard cursor.take(.name("not")) else { return try comparison() }
         depth += 1
         defer { depth -= 1 }
         guard depth <= Self.deepest else { throw JinjaError("an expression nests too deep") }
@@ -107,13 +89,13 @@ struct JinjaExpressionParser {
         var count = 0
         while true {
             try checkChain(&count)
-            if case .sign(let sign)? = peek, ["==", "!=", "<", ">", "<=", ">="].contains(sign) {
-                at += 1
+            if case .sign(let sign)? = cursor.peek, ["==", "!=", "<", ">", "<=", ">="].contains(sign) {
+                cursor.skip(1)
                 left = .binary(sign, left, try sum())
-            } else if take(.name("in")) {
+            } else if cursor.take(.name("in")) {
                 left = .binary("in", left, try sum())
-            } else if peek == .name("not"), at + 1 < tokens.count, tokens[at + 1] == .name("in") {
-                at += 2
+            } else if cursor.peek == .name("not"), cursor.second == .name("in") {
+                cursor.skip(2)
                 left = .unary("not", .binary("in", left, try sum()))
             } else {
                 return left
@@ -124,8 +106,8 @@ struct JinjaExpressionParser {
     private mutating func sum() throws(JinjaError) -> JinjaExpression {
         var left = try concatenation()
         var count = 0
-        while case .sign(let sign)? = peek, sign == "+" || sign == "-" {
-            at += 1
+        while case .sign(let sign)? = cursor.peek, sign == "+" || sign == "-" {
+            cursor.skip(1)
             left = .binary(sign, left, try concatenation())
             try checkChain(&count)
         }
@@ -135,15 +117,15 @@ struct JinjaExpressionParser {
     private mutating func concatenation() throws(JinjaError) -> JinjaExpression {
         var left = try product()
         var count = 0
-        while take(.sign("~")) { left = .binary("~", left, try product()); try checkChain(&count) }
+        while cursor.take(.sign("~")) { left = .binary("~", left, try product()); try checkChain(&count) }
         return left
     }
 
     private mutating func product() throws(JinjaError) -> JinjaExpression {
         var left = try unary()
         var count = 0
-        while case .sign(let sign)? = peek, ["*", "/", "//", "%"].contains(sign) {
-            at += 1
+        while case .sign(let sign)? = cursor.peek, ["*", "/", "//", "%"].contains(sign) {
+            cursor.skip(1)
             left = .binary(sign, left, try unary())
             try checkChain(&count)
         }
@@ -160,10 +142,10 @@ struct JinjaExpressionParser {
     }
 
     private mutating func unary() throws(JinjaError) -> JinjaExpression {
-        guard case .sign(let sign)? = peek, sign == "-" || sign == "+" else {
+        guard case .sign(let sign)? = cursor.peek, sign == "-" || sign == "+" else {
             return try filtered(postfixed(primary()))
         }
-        at += 1
+        cursor.skip(1)
         depth += 1
         defer { depth -= 1 }
         guard depth <= Self.deepest else { throw JinjaError("an expression nests too deep") }
@@ -173,7 +155,7 @@ struct JinjaExpressionParser {
     // MARK: Operands
 
     private mutating func primary() throws(JinjaError) -> JinjaExpression {
-        switch next() {
+        switch cursor.next() {
         case .name("true"), .name("True"): return .bool(true)
         case .name("false"), .name("False"): return .bool(false)
         case .name("none"), .name("None"): return .none
@@ -181,8 +163,8 @@ struct JinjaExpressionParser {
         case .int(let value): return .int(value)
         case .float(let value): return .float(value)
         case .text(var text):
-            while case .text(let more)? = peek {
-                at += 1
+            while case .text(let more)? = cursor.peek {
+                cursor.skip(1)
                 text += more
             }
             return .text(text)
@@ -194,29 +176,29 @@ struct JinjaExpressionParser {
     }
 
     private mutating func parenthesised() throws(JinjaError) -> JinjaExpression {
-        if take(.sign(")")) { return .list([]) }
+        if cursor.take(.sign(")")) { return .list([]) }
         let first = try expression()
-        if take(.sign(")")) { return first }
-        try expect(",")
+        if cursor.take(.sign(")")) { return first }
+        try cursor.expect(",")
         return .list([first] + (try elements(")")))
     }
 
     private mutating func elements(_ close: String) throws(JinjaError) -> [JinjaExpression] {
         var elements: [JinjaExpression] = []
-        while !take(.sign(close)) {
+        while !cursor.take(.sign(close)) {
             elements.append(try expression())
-            if !take(.sign(",")), peek != .sign(close) { throw JinjaError("a list is not closed") }
+            if !cursor.take(.sign(",")), cursor.peek != .sign(close) { throw JinjaError("a list is not closed") }
         }
         return elements
     }
 
     private mutating func dictionary() throws(JinjaError) -> JinjaExpression {
         var entries: [JinjaArgument] = []
-        while !take(.sign("}")) {
+        while !cursor.take(.sign("}")) {
             let key = try expression()
-            try expect(":")
+            try cursor.expect(":")
             entries.append(JinjaArgument(key: key, value: try expression()))
-            if !take(.sign(",")), peek != .sign("}") { throw JinjaError("a dictionary is not closed") }
+            if !cursor.take(.sign(",")), cursor.peek != .sign("}") { throw JinjaError("a dictionary is not closed") }
         }
         return .dict(entries)
     }
@@ -226,15 +208,15 @@ struct JinjaExpressionParser {
         var count = 0
         while true {
             try checkChain(&count)
-            if take(.sign(".")) {
-                switch next() {
+            if cursor.take(.sign(".")) {
+                switch cursor.next() {
                 case .name(let name): value = .attribute(value, name)
                 case .int(let index): value = .index(value, .int(index))
                 default: throw JinjaError("an attribute is no name")
                 }
-            } else if take(.sign("[")) {
+            } else if cursor.take(.sign("[")) {
                 value = try subscripted(value)
-            } else if take(.sign("(")) {
+            } else if cursor.take(.sign("(")) {
                 value = .call(value, try arguments())
             } else {
                 return value
@@ -244,8 +226,8 @@ struct JinjaExpressionParser {
 
     private mutating func subscripted(_ value: JinjaExpression) throws(JinjaError) -> JinjaExpression {
         var parts: [JinjaExpression?] = [nil]
-        while !take(.sign("]")) {
-            if take(.sign(":")) {
+        while !cursor.take(.sign("]")) {
+            if cursor.take(.sign(":")) {
                 parts.append(nil)
             } else {
                 parts[parts.count - 1] = try expression()
@@ -258,14 +240,14 @@ struct JinjaExpressionParser {
 
     private mutating func arguments() throws(JinjaError) -> [JinjaArgument] {
         var arguments: [JinjaArgument] = []
-        while !take(.sign(")")) {
+        while !cursor.take(.sign(")")) {
             var name: String?
-            if case .name(let word)? = peek, at + 1 < tokens.count, tokens[at + 1] == .sign("=") {
+            if case .name(let word)? = cursor.peek, cursor.second == .sign("=") {
                 name = word
-                at += 2
+                cursor.skip(2)
             }
             arguments.append(JinjaArgument(name: name, value: try expression()))
-            if !take(.sign(",")), peek != .sign(")") { throw JinjaError("a call is not closed") }
+            if !cursor.take(.sign(",")), cursor.peek != .sign(")") { throw JinjaError("a call is not closed") }
         }
         return arguments
     }
@@ -276,12 +258,12 @@ struct JinjaExpressionParser {
         var count = 0
         while true {
             try checkChain(&count)
-            if take(.sign("|")) {
-                guard case .name(let name)? = next() else { throw JinjaError("a filter has no name") }
-                value = try postfixed(.filter(value, name, take(.sign("(")) ? arguments() : []))
-            } else if take(.name("is")) {
-                let negated = take(.name("not"))
-                guard case .name(let name)? = next() else { throw JinjaError("a test has no name") }
+            if cursor.take(.sign("|")) {
+                guard case .name(let name)? = cursor.next() else { throw JinjaError("a filter has no name") }
+                value = try postfixed(.filter(value, name, cursor.take(.sign("(")) ? arguments() : []))
+            } else if cursor.take(.name("is")) {
+                let negated = cursor.take(.name("not"))
+                guard case .name(let name)? = cursor.next() else { throw JinjaError("a test has no name") }
                 value = .test(value, name, try testArguments(), negated: negated)
             } else {
                 return value
@@ -291,8 +273,8 @@ struct JinjaExpressionParser {
 
     /// `is divisibleby(3)`, and `is equalto x` without parentheses.
     private mutating func testArguments() throws(JinjaError) -> [JinjaArgument] {
-        if take(.sign("(")) { return try arguments() }
-        switch peek {
+        if cursor.take(.sign("(")) { return try arguments() }
+        switch cursor.peek {
         case .text, .int, .float: return [JinjaArgument(value: try postfixed(primary()))]
         case .name(let name) where !["and", "or", "not", "if", "else", "is", "in"].contains(name):
             return [JinjaArgument(value: try postfixed(primary()))]
