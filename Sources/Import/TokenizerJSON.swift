@@ -23,6 +23,17 @@ struct TokenizerJSON {
         let id: Int
         let text: String
         let isSpecial: Bool
+
+        /// Some models add control tokens without marking them as special.
+        var kind: TokenKind { isSpecial || looksSpecial ? .control : .userDefined }
+
+        /// As GGUF has it, with spaces where SentencePiece has marks; control tokens are found as they are.
+        var written: String { kind == .userDefined ? text.replacing(scalar: "▁", with: " ") : text }
+
+        private var looksSpecial: Bool {
+            ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(text) || text.begins("<|") && text.ends("|>")
+                || text.begins("<｜") && text.ends("｜>") || text.begins("<unused") && text.ends(">")
+        }
     }
 
     var added: [Added] {
@@ -48,7 +59,9 @@ struct TokenizerJSON {
     }
 
     /// The vocabulary: texts by id, then the added tokens over it.
-    func tokens(_ change: (String, TokenKind) -> String = { text, _ in text }) throws(ImportError) -> TokenList {
+    ///
+    /// - Parameter change: how GGUF writes a text of the vocabulary; added tokens stay as they are.
+    func tokens(_ change: (String) -> String = { $0 }) throws(ImportError) -> TokenList {
         var list = TokenList()
         guard let vocabulary = model?["vocab"]?.object else {
             throw ImportError(path, "tokenizer.json has no vocabulary", "Download it again")
@@ -56,25 +69,18 @@ struct TokenizerJSON {
         let added = added
         let addedIDs = Set(added.map(\.id))
         for member in vocabulary {
-            guard let id = member.value.integer else { throw badID }
-            // An added token's text is taken as it stands.
+            guard let id = member.value.integer else { throw Self.badID(path) }
             if addedIDs.contains(id) { continue }
-            guard list.set(id, change(member.key, .normal)) else { throw badID }
+            guard list.set(id, change(member.key)) else { throw Self.badID(path) }
         }
         for token in added {
-            let kind: TokenKind = token.isSpecial || Self.looksSpecial(token.text) ? .control : .userDefined
-            let text = kind == .userDefined ? token.text.replacing(scalar: "▁", with: " ") : token.text
-            guard list.set(token.id, text, score: -1000, kind) else { throw badID }
+            guard list.set(token.id, token.written, score: -1000, token.kind) else { throw Self.badID(path) }
         }
         return list
     }
 
-    private var badID: ImportError { ImportError(path, "tokenizer.json has an unusable token id", "Download it again") }
-
-    /// Some models add control tokens without marking them as special.
-    static func looksSpecial(_ text: String) -> Bool {
-        ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(text) || text.begins("<|") && text.ends("|>")
-            || text.begins("<｜") && text.ends("｜>") || text.begins("<unused") && text.ends(">")
+    static func badID(_ path: String) -> ImportError {
+        ImportError(path, "tokenizer.json has an unusable token id", "Download it again")
     }
 
     /// All of a kind in a tree of normalizers, pre-tokenizers or post-processors, sequences opened.

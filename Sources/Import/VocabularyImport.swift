@@ -72,7 +72,7 @@ struct VocabularyImport {
             if let lowercases = tokenizer.parts("normalizer").compactMap({ $0["lowercase"]?.bool }).first {
                 writer.set("tokenizer.ggml.normalizer.lowercase", .bool(lowercases))
             }
-            return try tokenizer.tokens { text, _ in phantom(text) }
+            return try tokenizer.tokens(phantom)
         }
         guard let text = try folder.text("vocab.txt") else {
             throw ImportError(
@@ -108,11 +108,9 @@ struct VocabularyImport {
             _ = list.set(id, piece.text, score: piece.score, piece.kind)
         }
         for token in added(tokenizer, settings) where token.id < rows {
+            guard token.id >= 0 else { throw TokenizerJSON.badID(folder.path) }
             if token.id < list.texts.count, [.unknown, .byte].contains(list.kinds[token.id]) { continue }
-            let kind: TokenKind =
-                token.isSpecial || TokenizerJSON.looksSpecial(token.text) ? .control : .userDefined
-            let text = kind == .userDefined ? token.text.replacing(scalar: "▁", with: " ") : token.text
-            _ = list.set(token.id, text, score: -1000, kind)
+            _ = list.set(token.id, token.written, score: -1000, token.kind)
         }
         writer.set("tokenizer.ggml.model", .string("llama"))
         writer.set("tokenizer.ggml.pre", .string("default"))
@@ -194,7 +192,8 @@ struct VocabularyImport {
 
     private func unknown(_ kind: String) -> ImportError {
         ImportError(
-            folder.path, "its tokenizer is of the kind \(shown(kind))", "Supported are BPE, SentencePiece and WordPiece"
+            folder.path, "its tokenizer is of the kind \(quoted(kind))",
+            "Supported are BPE, SentencePiece and WordPiece"
         )
     }
 }

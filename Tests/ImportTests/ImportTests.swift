@@ -101,6 +101,11 @@ import Testing
             try checkpoint.folder.write(Array(bytes.dropLast(8)) + trainer, to: "tokenizer.model")
             #expect(checkpoint.refusal().contains("tokenizer.model is a unigram model"))
         }
+        try checkpoint.folder.write(bytes, to: "tokenizer.model")
+        try checkpoint.folder.write(
+            #"{"added_tokens":[{"id":-1,"content":"x"}],"model":{"type":"BPE","byte_fallback":true}}"#,
+            to: "tokenizer.json")
+        #expect(checkpoint.refusal().contains("tokenizer.json has an unusable token id"))
     }
 
     @Test(
