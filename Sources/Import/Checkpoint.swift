@@ -1,3 +1,4 @@
+import GGUF
 import JSON
 import Safetensors
 
@@ -25,7 +26,7 @@ struct Checkpoint {
                     continue
                 }
                 guard tensors.updateValue(tensor, forKey: name) == nil else {
-                    throw ImportError(folder.path, "tensor \(shown(name)) is in two files", "Download the model again")
+                    throw ImportError(folder.path, "tensor \(quoted(name)) is in two files", "Download the model again")
                 }
             }
         }
@@ -46,7 +47,7 @@ struct Checkpoint {
             }
             for name in names where !folder.has(name) {
                 throw ImportError(
-                    folder.path, "\(shown(name)) is missing, which \(index) names", "Download it", kind: .notFound)
+                    folder.path, "\(quoted(name)) is missing, which \(index) names", "Download it", kind: .notFound)
             }
             return names
         }

@@ -37,7 +37,8 @@ struct Found {
             source: RowSource(segments: segments, rowLength: columns), shape: [shape[0], rows, columns], type: type)
     }
 
-    /// Keys `(heads, rank, key)`, transposed, or values `(heads, value, rank)` of a latent `(heads · (key + value), rank)`.
+    /// Of a latent `(heads · (key + value), rank)`, keys `(heads, rank, key)`, transposed, or values
+    /// `(heads, value, rank)`.
     func latent(_ isKey: Bool, heads: Int, value: Int) -> Found? {
         guard shape.count == 2, heads > 0, shape[0] % heads == 0, (1..<shape[0] / heads).contains(value),
             case .floats(let tensor, _, _, _)? = source.segments.first?.rows

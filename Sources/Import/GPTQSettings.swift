@@ -1,3 +1,4 @@
+import GGUF
 import JSON
 
 /// What config.json or quantize_config.json says of a GPTQ checkpoint.
@@ -14,7 +15,7 @@ struct GPTQSettings {
         let bits = settings["bits"]?.integer ?? 4
         guard method == "gptq", bits == 4 else {
             throw ImportError(
-                config.path, "it is quantised by \(shown(method)) with \(bits) bits",
+                config.path, "it is quantised by \(quoted(method)) with \(bits) bits",
                 "Get the model unquantised, or as GPTQ with 4 bits")
         }
         isFormat1 = settings["checkpoint_format"]?.string != "gptq_v2"

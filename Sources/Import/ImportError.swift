@@ -18,13 +18,3 @@ public struct ImportError: Error, Equatable, CustomStringConvertible {
         description = "cannot \(error.operation) \(path): \(error.reason). Check the path and its rights"
     }
 }
-
-/// A name from a file made safe for one line of an error message.
-func shown(_ text: String) -> String {
-    let safe = text.unicodeScalars.prefix(80).map { scalar -> Unicode.Scalar in
-        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) ? "\u{FFFD}" : scalar
-    }
-    var result = "'"
-    result.unicodeScalars.append(contentsOf: safe)
-    return result + (text.unicodeScalars.count > 80 ? "…'" : "'")
-}

@@ -127,7 +127,7 @@ struct ImportPlan {
 
     private func unfit(_ pattern: String) -> ImportError {
         ImportError(
-            checkpoint.path, "tensor \(shown(pattern)) does not have the shape that config.json says",
+            checkpoint.path, "tensor \(quoted(pattern)) does not have the shape that config.json says",
             "Download the model again")
     }
 
@@ -147,7 +147,7 @@ struct ImportPlan {
             guard let tensor = checkpoint[name] else { continue }
             guard tensor.isFloat else {
                 throw ImportError(
-                    checkpoint.path, "tensor \(shown(name)) is of type \(tensor.type.rawValue)",
+                    checkpoint.path, "tensor \(quoted(name)) is of type \(tensor.type.rawValue)",
                     "Get the model in F32, F16, BF16 or 4-bit GPTQ")
             }
             guard (1...3).contains(tensor.shape.count), tensor.elementCount > 0, tensor.elementCount <= 1 << 40 else {
@@ -156,14 +156,10 @@ struct ImportPlan {
             used.insert(name)
             return Found(source: .whole(tensor), shape: tensor.shape, type: tensor.type.rawValue)
         }
-        guard suffix == "weight", let qweight = checkpoint["\(pattern).qweight"] else { return nil }
-        guard let gptq, let qzeros = checkpoint["\(pattern).qzeros"], let scales = checkpoint["\(pattern).scales"],
-            let matrix = GPTQMatrix(
-                qweight: qweight, qzeros: qzeros, scales: scales, groupIndex: checkpoint["\(pattern).g_idx"],
-                isFormat1: gptq.isFormat1)
-        else {
+        guard suffix == "weight", checkpoint["\(pattern).qweight"] != nil else { return nil }
+        guard let matrix = packed(pattern) else {
             throw ImportError(
-                checkpoint.path, "\(shown(pattern)) is packed in a way that is not 4-bit GPTQ",
+                checkpoint.path, "\(quoted(pattern)) is packed in a way that is not 4-bit GPTQ",
                 "Get the model unquantised, or as GPTQ with 4 bits")
         }
         for part in ["qweight", "qzeros", "scales", "g_idx"] { used.insert("\(pattern).\(part)") }
@@ -172,19 +168,23 @@ struct ImportPlan {
         return Found(source: source, shape: [matrix.rows, matrix.columns], type: "GPTQ")
     }
 
+    /// The matrix that GPTQ packed as `module`; nil when there is none, or none of 4 bits.
+    private func packed(_ module: String) -> GPTQMatrix? {
+        guard let gptq, let qweight = checkpoint["\(module).qweight"], let qzeros = checkpoint["\(module).qzeros"],
+            let scales = checkpoint["\(module).scales"]
+        else { return nil }
+        return GPTQMatrix(
+            qweight: qweight, qzeros: qzeros, scales: scales, groupIndex: checkpoint["\(module).g_idx"],
+            isFormat1: gptq.isFormat1)
+    }
+
     /// Takes over act-order in `ffn_down`: the order of its inputs is that of the rows of the two matrices before it,
     /// which is free. No such freedom exists for the other inputs: the residual stream is shared by all layers, and
     /// the heads' values by all heads of a group.
     private mutating func findHiddenOrder(_ layer: Int) {
-        let module = "model.layers.\(layer).mlp."
-        guard let gptq, architecture.tensors.contains(where: { $0.name == "blk.#.ffn_gate" }),
-            let qweight = checkpoint[module + "down_proj.qweight"],
-            let qzeros = checkpoint[module + "down_proj.qzeros"],
-            let scales = checkpoint[module + "down_proj.scales"],
-            let matrix = GPTQMatrix(
-                qweight: qweight, qzeros: qzeros, scales: scales, groupIndex: checkpoint[module + "down_proj.g_idx"],
-                isFormat1: gptq.isFormat1),
-            !matrix.hasWholeBlocks, let order = matrix.groupedOrder
+        guard architecture.tensors.contains(where: { $0.name == "blk.#.ffn_gate" }),
+            let matrix = packed("model.layers.\(layer).mlp.down_proj"), !matrix.hasWholeBlocks,
+            let order = matrix.groupedOrder
         else { return }
         hiddenOrder[layer] = order
     }
@@ -254,7 +254,7 @@ struct ImportPlan {
     private func refuseUnused() throws(ImportError) {
         for name in checkpoint.names where !used.contains(name) && !isIgnored(name) {
             throw ImportError(
-                checkpoint.path, "tensor \(shown(name)) has no place in the architecture \(architecture.name)",
+                checkpoint.path, "tensor \(quoted(name)) has no place in the architecture \(architecture.name)",
                 "This variant of the model is not supported")
         }
     }

@@ -76,7 +76,7 @@ public struct Importer {
         guard let model = config.model, let architecture = Architecture.of(model) else {
             let known = Architecture.all.map(\.name).joined(separator: ", ")
             throw ImportError(
-                path, "its model is \(shown(config.model ?? "not named in config.json"))", "Supported are \(known)")
+                path, "its model is \(quoted(config.model ?? "not named in config.json"))", "Supported are \(known)")
         }
         config.defaults = architecture.defaults
         try config.check()

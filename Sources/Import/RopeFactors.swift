@@ -25,7 +25,7 @@ extension HFConfig {
 
     private var unknown: ImportError {
         ImportError(
-            path, "its positions are scaled as \(shown(ropeType))", "This variant of the model is not supported")
+            path, "its positions are scaled as \(quoted(ropeType))", "This variant of the model is not supported")
     }
 
     /// Llama 3.1: long waves are stretched by `factor`, short ones stay, those between are blended.
