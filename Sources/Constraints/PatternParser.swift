@@ -1,3 +1,5 @@
+import JSON
+
 /// Reads a regular expression of ECMA-262 into a term over bytes.
 ///
 /// What has no meaning for a set of texts or would not stay regular is refused with its position: look-around, back
@@ -41,8 +43,8 @@ struct PatternParser {
     private var next: Unicode.Scalar? { at < scalars.count ? scalars[at] : nil }
 
     private func failure(_ why: String, _ advice: String, at place: Int? = nil) -> GrammarError {
-        let shown = pattern.unicodeScalars.count > 60 ? String(pattern.prefix(60)) + "…" : pattern
-        return GrammarError("the pattern \(shown) cannot be used: at \((place ?? at) + 1): \(why). \(advice).")
+        return GrammarError(
+            "the pattern \(oneLine(pattern, most: 60)) cannot be used: at \((place ?? at) + 1): \(why). \(advice).")
     }
 
     private mutating func take(_ scalar: Unicode.Scalar) -> Bool {

@@ -133,7 +133,9 @@ struct KeywordReader {
         do {
             _ = try PatternParser.parse(pattern, .json, into: &terms)
         } catch {
-            throw GrammarError("the schema's \(place.pointer)/\(key) cannot be followed: \(error.description)")
+            throw GrammarError(
+                "the schema's \(GrammarError.shown("\(place.pointer)/\(key)")) cannot be followed: \(error.description)"
+            )
         }
     }
 

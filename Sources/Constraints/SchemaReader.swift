@@ -201,7 +201,7 @@ struct SchemaReader {
             throw GrammarError(place, "it is not a JSON Pointer", "Write #/$defs/NAME")
         }
         guard root[parsed] != nil else {
-            throw GrammarError(place, "there is nothing at \(text)", "Correct the reference")
+            throw GrammarError(place, "there is nothing at \(oneLine(text, most: 200))", "Correct the reference")
         }
         return parsed.description
     }

@@ -144,12 +144,4 @@ private struct Entry {
     }
 }
 
-/// A name from the file made safe for one line of an error message.
-private func shown(_ text: String) -> String {
-    let safe = text.unicodeScalars.prefix(80).map { scalar -> Unicode.Scalar in
-        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) ? "\u{FFFD}" : scalar
-    }
-    var result = "'"
-    result.unicodeScalars.append(contentsOf: safe)
-    return result + (text.unicodeScalars.count > 80 ? "…'" : "'")
-}
+private func shown(_ text: String) -> String { "'\(oneLine(text, most: 80))'" }

@@ -43,6 +43,22 @@ import Testing
         #expect(compiled > 40)
     }
 
+    @Test func `Names and patterns stay on one short line of an error`() {
+        let long = String(repeating: "n", count: 100_000)
+        let property = ##"{"properties":{"a\n\u0085\##(long)":{"not":{}}}}"##
+        for schema in [
+            property, ##"{"$ref":"#/\##(long)\n"}"##, ##"{"pattern":"(\n\##(long)"}"##, #"{"pattern":"\n("}"#,
+        ] {
+            do throws(GrammarError) {
+                _ = try Grammar(schema: Array(schema.utf8))
+                Issue.record("\(schema.prefix(40)) is no schema that can be followed")
+            } catch {
+                let controls = error.description.unicodeScalars.filter { $0.properties.generalCategory == .control }
+                #expect(controls.isEmpty && error.description.utf8.count < 500)
+            }
+        }
+    }
+
     private static let trie = testTrie()
 
     @Test func deepAndWideSchemasAreRefusedOrCompiledSoon() {
