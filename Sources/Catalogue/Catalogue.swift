@@ -45,8 +45,8 @@ public struct CatalogueEntry: Sendable, Equatable {
 
 /// The models that Martlet knows by name.
 ///
-/// Digests are of the files as their publishers have them: the default's and those of wheels were computed, the others found
-/// in public records, most of them in several, Llama 3.2's and Granite's in one each.
+/// Digests are of the files as their publishers have them: the default's and those of wheels were computed, the others
+/// found in public records, most of them in several, Llama 3.2's and Granite's in one each.
 /// An entry without one is trusted on first use: `pull` prints the digest it computed and keeps it beside the file, so
 /// that a later change shows. None is ever made up.
 public enum Catalogue {
@@ -131,12 +131,12 @@ public enum Catalogue {
     }
 
     /// The largest generative model that `memory` bytes hold, smaller than `below`; nil when none does.
-    public static func largest(fitting memory: Int, below: Int = .max) -> CatalogueEntry? {
+    static func largest(fitting memory: Int, below: Int = .max) -> CatalogueEntry? {
         entries.filter { $0.isGenerative && $0.memory <= memory && $0.memory < below }.max { $0.memory < $1.memory }
     }
 
     /// What to do on a board of `memory` bytes with a model that takes more, as a sentence.
-    public static func advice(boardMemory memory: Int) -> String {
+    static func advice(boardMemory memory: Int) -> String {
         guard let smaller = largest(fitting: memory) else {
             return "Use a board with more memory: the smallest model known by name takes \(megabytes(smallest))"
         }

@@ -25,9 +25,7 @@ public struct ModelStore: Sendable {
         return recorded.utf8.count == 64 && recorded.allSatisfy(\.isHexDigit) ? recorded.lowercased() : nil
     }
 
-    /// Bytes of an entry's file; nil when it is not there.
-    public func size(_ entry: CatalogueEntry) -> Int? { Self.size(path(entry)) }
-
+    /// Bytes of a file; nil when it is not there.
     static func size(_ path: String) -> Int? {
         var status = stat()
         return stat(path, &status) == 0 ? Int(status.st_size) : nil

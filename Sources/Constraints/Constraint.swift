@@ -5,7 +5,7 @@ import Synchronization
 /// Compiled once and shared: its automaton and its masks grow while generations use it, on any thread, and are bounded
 /// (2 MiB of masks, and about 8 MiB of states; beyond that they are made anew).
 public final class Constraint: Sendable {
-    public let grammar: Grammar
+    let grammar: Grammar
     public let trie: TokenTrie
     private let tables: Mutex<Tables>
 

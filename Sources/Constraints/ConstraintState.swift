@@ -42,7 +42,7 @@ public struct ConstraintState: Sendable {
     }
 
     /// Whether the text is complete as it is.
-    public var isComplete: Bool {
+    var isComplete: Bool {
         mutating get { with { machine, own in machine.isComplete(own.state) } }
     }
 

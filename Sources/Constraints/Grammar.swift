@@ -51,7 +51,7 @@ public struct Grammar: Sendable {
     private(set) var character = 0
 
     /// Objects and arrays inside one another at most; a stack grows no deeper.
-    public static let mostLevels = 32
+    static let mostLevels = 32
     /// Bytes that the shortest text may have: more than any context holds, and little enough to be written out.
     static let mostBytes = 1 << 16
     static let endless: Int32 = .max / 4

@@ -22,7 +22,8 @@ public struct TokenMask: Sendable, Equatable {
     }
 
     /// Calls `body` with each token below `limit`, in order.
-    @inline(__always)  // The body is a comparison; a call for each token would cost more than all the rest.
+    // The body is a comparison; a call for each token would cost more than all the rest.
+    @inlinable @inline(__always)
     public func forEach(below limit: Int, _ body: (Int) -> Void) {
         for (index, word) in words.enumerated() {
             var rest = word

@@ -5,7 +5,7 @@
 public final class TokenTrie: Sendable {
     public let vocabularyCount: Int
     /// Tokens that end a text.
-    public let ends: [Int32]
+    let ends: [Int32]
     /// The byte that leads to a node, how many lead to it in all, and where its subtree ends.
     let bytes: [UInt8]
     let depths: [UInt8]

@@ -36,7 +36,7 @@ public final class Tokenizer: Sendable {
     /// Whether the model wants BOS before every text.
     public let addsBOS: Bool
     /// Whether the model wants EOS after every text; only encoders do.
-    public let addsEOS: Bool
+    let addsEOS: Bool
 
     private let vocabulary: Vocabulary
     private let added: AddedTokens
@@ -222,7 +222,7 @@ public final class Tokenizer: Sendable {
 
     /// Whether decoded text has a space at its beginning that no text had: SentencePiece's prefix, or the space that
     /// WordPiece writes before every word.
-    public var writesLeadingSpace: Bool {
+    private var writesLeadingSpace: Bool {
         switch algorithm {
         case .bytePair: false
         case .sentencePiece(let encoder): encoder.addsSpacePrefix
