@@ -35,7 +35,7 @@ public struct CatalogueEntry: Sendable, Equatable {
     /// Tried in order.
     public let sources: [Source]
     /// Whether it writes text; encoders make vectors.
-    public var isGenerative = true
+    var isGenerative = true
 
     /// Whether its file is made here of a Hugging Face folder: then `sha256` is of the weights that went in.
     public var isImported: Bool {

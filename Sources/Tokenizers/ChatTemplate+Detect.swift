@@ -4,8 +4,9 @@ import Linux
 extension ChatTemplate {
     /// The template of a model file: its `tokenizer.chat_template`, run as it is.
     ///
-    /// Without that key, phi2 has its own form, and a vocabulary that holds `<|im_start|>` means `chatml`; else `plain`. A program that cannot be run is
-    /// known by what it writes; one that writes nothing known is treated as if it were missing. Both set `problem`.
+    /// Without that key, phi2 has its own form, and a vocabulary that holds `<|im_start|>` means `chatml`; else `plain`.
+    /// A program that cannot be run is known by what it writes; one that writes nothing known is treated as if it were
+    /// missing. Both set `problem`.
     public static func detect(in file: GGUFFile) -> ChatTemplate {
         guard let source = file.string("tokenizer.chat_template") else { return fallback(in: file) }
         let texts = tokenTexts(file, ["bos_token_id", "eos_token_id"])

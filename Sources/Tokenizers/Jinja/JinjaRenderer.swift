@@ -2,8 +2,8 @@ import GGUF
 
 /// Runs a template on a conversation.
 ///
-/// A template comes from a file and may be hostile: steps, characters handled and depth are bounded, and whatever goes wrong is
-/// an error, never a trap.
+/// A template comes from a file and may be hostile: steps, characters handled and depth are bounded, and whatever goes
+/// wrong is an error, never a trap.
 struct JinjaRenderer {
     /// The text written so far.
     private(set) var output: [UInt32] = []

@@ -13,7 +13,8 @@ struct JinjaTemplate: Equatable, Sendable {
         self.eos = eos
     }
 
-    /// The conversation as the template writes it: with what Hugging Face's `apply_chat_template` hands to it, and no tools.
+    /// The conversation as the template writes it: with what Hugging Face's `apply_chat_template` hands to it, and no
+    /// tools.
     ///
     /// - Parameter now: what `strftime_now` says is the time.
     func segments(

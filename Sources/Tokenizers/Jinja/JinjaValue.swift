@@ -1,7 +1,7 @@
 /// A text that knows, character by character, what came from outside.
 ///
-/// A unit is a Unicode scalar, with `content` set where it is content: whatever a template trims, splits and joins, special
-/// tokens are read in the template's own characters only.
+/// A unit is a Unicode scalar, with `content` set where it is content: whatever a template trims, splits and joins,
+/// special tokens are read in the template's own characters only.
 struct JinjaText: Equatable {
     static let content: UInt32 = 1 << 31
 
