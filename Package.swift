@@ -47,10 +47,10 @@ let package = Package(
             name: "KernelsNEON", dependencies: ["KernelsARM", "QuantBlocks", "CIntrinsics"], swiftSettings: tier()),
         .target(
             name: "KernelsDotProd", dependencies: ["KernelsARM", "QuantBlocks", "CIntrinsics"],
-            swiftSettings: tier("+dotprod")),
+            swiftSettings: tier("+dotprod", "+fullfp16")),
         .target(
             name: "KernelsI8MM", dependencies: ["KernelsARM", "QuantBlocks", "CIntrinsics"],
-            swiftSettings: tier("+dotprod", "+i8mm")),
+            swiftSettings: tier("+dotprod", "+fullfp16", "+i8mm")),
         .target(
             name: "KernelsAVX2", dependencies: ["QuantBlocks", "CIntrinsics"],
             swiftSettings: tier("+avx2", "+fma", "+f16c")),

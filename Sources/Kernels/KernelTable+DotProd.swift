@@ -4,7 +4,7 @@ import KernelsNEON
 
 extension KernelTable {
     static var dotprod: KernelTable {
-        vector(.dotprod) { format in
+        vector(.dotprod, attentionValues: dotprodAttentionValues) { format in
             switch format {
             case .q4_0: ProductKernels(gemv: dotprodGemvQ4_0, unpack: neonUnpackQuadsQ4_0, gemm: dotprodGemmScaled)
             case .q4_1: ProductKernels(gemv: dotprodGemvQ4_1, unpack: neonUnpackQuadsQ4_1, gemm: dotprodGemmMinima)

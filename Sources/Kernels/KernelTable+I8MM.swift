@@ -6,7 +6,7 @@ import KernelsNEON
 extension KernelTable {
     /// Decode is that of the DotProd tier: one vector fills half a matrix product.
     static var i8mm: KernelTable {
-        vector(.i8mm) { format in
+        vector(.i8mm, attentionValues: dotprodAttentionValues) { format in
             switch format {
             case .q4_0: ProductKernels(gemv: dotprodGemvQ4_0, unpack: neonUnpackOctetsQ4_0, gemm: i8mmGemmScaled)
             case .q4_1: ProductKernels(gemv: dotprodGemvQ4_1, unpack: neonUnpackOctetsQ4_1, gemm: i8mmGemmMinima)

@@ -3,14 +3,15 @@ import KernelsVector
 extension KernelTable {
     /// A tier above the generic one: the kernels on floats are the same source for all, compiled for 4 to 8 lanes.
     static func vector(
-        _ tier: KernelTier, products: @escaping @Sendable (WeightFormat) -> ProductKernels,
+        _ tier: KernelTier, attentionValues: @escaping AttentionValuesKernel = vectorAttentionValues,
+        products: @escaping @Sendable (WeightFormat) -> ProductKernels,
         interleaved: @escaping @Sendable (WeightFormat) -> InterleavedKernels?
     ) -> KernelTable {
         let floats = FloatKernels(
             quantize: vectorQuantize, quantizePanel: vectorQuantizePanel, rmsNorm: vectorRMSNorm,
             layerNorm: vectorLayerNorm, swiGLU: vectorSwiGLU, geGLU: vectorGeGLU, gelu: vectorGelu,
             geluErf: vectorGeluErf, softCap: vectorSoftCap, softmax: vectorSoftmax,
-            attentionScores: vectorAttentionScores, attentionValues: vectorAttentionValues, toHalf: vectorToHalf,
+            attentionScores: vectorAttentionScores, attentionValues: attentionValues, toHalf: vectorToHalf,
             widenKeys: vectorWidenKeys, widenValues: vectorWidenValues)
         return KernelTable(tier: tier, floats: floats, products: products, interleaved: interleaved)
     }

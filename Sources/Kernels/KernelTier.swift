@@ -10,7 +10,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
     case generic
     /// Any ARMv8.0: Pi Zero 2 W, Pi 3, Pi 4 and up.
     case neon
-    /// ARMv8.2 with dot products: Pi 5, RK3588.
+    /// ARMv8.2 with dot products and arithmetic on halves: Pi 5, RK3588.
     case dotprod
     /// ARMv8.6 with 8-bit matrix products: boards with Cortex-A710, A720 and later.
     case i8mm
@@ -24,8 +24,8 @@ public enum KernelTier: String, Sendable, CaseIterable {
         switch self {
         case .generic: []
         case .neon: [.neon]
-        case .dotprod: [.neon, .dotprod]
-        case .i8mm: [.neon, .dotprod, .i8mm]
+        case .dotprod: [.neon, .fp16, .dotprod]
+        case .i8mm: [.neon, .fp16, .dotprod, .i8mm]
         case .avx2: [.avx2]
         case .avx512: [.avx2, .avx512vnni]
         }

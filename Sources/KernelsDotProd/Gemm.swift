@@ -7,16 +7,30 @@ import QuantBlocks
 //
 // An instruction takes four neighbouring weights of four rows and one token's four activations, a lane of the panel's
 // vector: no activation is ever copied. Eight sums and eight results stay in registers with the two vectors of weights.
+//
+// What bounds it is the two vector pipes, so sums are cleared by the load pipes: by the model of the A76's twin 48 cycles
+// instead of 52 for 1,024 products (the A55, which loads 8 bytes a cycle, takes 155 instead of 139, and is not the core
+// to choose on boards that have both).
+// Rejected: two groups a round (registers spill: 50 cycles a group).
 
 /// Eight rows' sums for one token.
 private struct Pair {
-    var low = int32x4_t.zero
-    var high = int32x4_t.zero
+    var low: int32x4_t
+    var high: int32x4_t
+
+    @inline(__always)  // a load instruction
+    init(_ zeros: UnsafeRawPointer) {
+        let pair = martlet_load_zeros(zeros)
+        (low, high) = (pair.low, pair.high)
+    }
 }
 
 /// Eight rows' sums for the four tokens of a panel.
 private struct Sums {
-    var (a, b, c, d) = (Pair(), Pair(), Pair(), Pair())
+    var a, b, c, d: Pair
+
+    @inline(__always)
+    init(_ zeros: UnsafeRawPointer) { (a, b, c, d) = (Pair(zeros), Pair(zeros), Pair(zeros), Pair(zeros)) }
 
     @inline(__always)  // the inner loop
     mutating func add(_ low: int8x16_t, _ high: int8x16_t, _ values: int8x16_t) {
@@ -69,6 +83,7 @@ private func gemm(
     _ kind: Kind, _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
     _ ds: UnsafePointer<Float>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
 ) {
+    guard let zeros = martlet_zeros_address() else { return }
     let groups = k / 32
     for half in 0..<2 {
         for panel in 0..<((tokens &+ 3) / 4) {
@@ -79,7 +94,7 @@ private func gemm(
                 let (weights, bytes) = (tile + (g &* 512 &+ half &* 32), values + g &* 128)
                 let rows = meta + (g &* (kind.hasHalfMinima ? 48 : 32) &+ half &* 8)
                 let ds = loadFloats4(scales + g &* panelScales)
-                var sums = Sums()
+                var sums = Sums(zeros)
                 @inline(__always) func finish(_ scales: UnsafePointer<Float>) {
                     let (low, high) = (loadFloats4(scales), loadFloats4(scales + 4))
                     y0.add(sums.a, low, high, ds[0])
@@ -90,7 +105,7 @@ private func gemm(
                 for j in 0..<8 {
                     if kind.hasHalves, j == 4 {
                         finish(rows)
-                        sums = Sums()
+                        sums = Sums(zeros)
                     }
                     sums.add(
                         loadBytes(weights + j &* 64), loadBytes(weights + (j &* 64 &+ 16)), loadBytes(bytes + j &* 16))

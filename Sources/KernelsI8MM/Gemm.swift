@@ -11,8 +11,14 @@ import QuantBlocks
 
 /// Two rows' sums for the four tokens of a panel: tokens 0 and 1, tokens 2 and 3.
 private struct Block {
-    var left = int32x4_t.zero
-    var right = int32x4_t.zero
+    var left: int32x4_t
+    var right: int32x4_t
+
+    @inline(__always)  // a load instruction, see KernelsDotProd
+    init(_ zeros: UnsafeRawPointer) {
+        let pair = martlet_load_zeros(zeros)
+        (left, right) = (pair.low, pair.high)
+    }
 
     @inline(__always)  // the inner loop
     mutating func add(_ weights: int8x16_t, _ values: Octets) {
@@ -51,7 +57,10 @@ private struct PerToken {
 
 /// Eight rows' sums.
 private struct Sums {
-    var (a, b, c, d) = (Block(), Block(), Block(), Block())
+    var a, b, c, d: Block
+
+    @inline(__always)
+    init(_ zeros: UnsafeRawPointer) { (a, b, c, d) = (Block(zeros), Block(zeros), Block(zeros), Block(zeros)) }
 
     @inline(__always)  // the inner loop
     mutating func add(_ tile: UnsafeRawPointer, _ panel: UnsafePointer<Int8>) {
@@ -137,6 +146,7 @@ private func gemm(
     _ kind: Kind, _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
     _ ds: UnsafePointer<Float>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>
 ) {
+    guard let zeros = martlet_zeros_address() else { return }
     let groups = k / 32
     for half in 0..<2 {
         for panel in 0..<((tokens &+ 3) / 4) {
@@ -147,12 +157,12 @@ private func gemm(
                 let (weights, bytes) = (tile + (g &* 512 &+ half &* 64), values + g &* 128)
                 let (rows, ds) = (meta + (g &* (kind.hasHalfMinima ? 48 : 32) &+ half &* 8), scales + g &* panelScales)
                 let d = PerToken(loadFloats4(ds))
-                var sums = Sums()
+                var sums = Sums(zeros)
                 sums.add(weights, bytes)
                 sums.add(weights + 128, bytes + 32)
                 if kind.hasHalves {
                     results.add(sums, rows, d)
-                    sums = Sums()
+                    sums = Sums(zeros)
                 }
                 sums.add(weights + 256, bytes + 64)
                 sums.add(weights + 384, bytes + 96)

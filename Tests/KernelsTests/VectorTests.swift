@@ -205,9 +205,12 @@ private let lengths = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 576]
             )
             table.attentionValues(expected, stride, rows, cache, count, dimension, &out)
             Self.oracle.attentionValues(expected, stride, rows, cache, count, dimension, &want)
-            #expect(relativeError(out, want) < 2e-6)
+            #expect(relativeError(out, want) < Self.valuesTolerance(tier))
         }
     }
+
+    /// Where processors add halves: eight roundings, each of at most 2⁻¹² of a sum.
+    private static func valuesTolerance(_ tier: KernelTier) -> Float { [.dotprod, .i8mm].contains(tier) ? 2e-3 : 2e-6 }
 
     @Test(arguments: fasterTiers)
     func narrowsToHalvesBitForBit(tier: KernelTier) {

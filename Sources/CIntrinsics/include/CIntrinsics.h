@@ -93,6 +93,9 @@ MARTLET_DUP(12) MARTLET_DUP(13) MARTLET_DUP(14) MARTLET_DUP(15)
     }
 MARTLET_DUP_WORD(0) MARTLET_DUP_WORD(1) MARTLET_DUP_WORD(2) MARTLET_DUP_WORD(3)
 
+/// Lanes moved down by one.
+MARTLET_NEON uint16x8_t martlet_next_lane(uint16x8_t a) { return vextq_u16(a, a, 1); }
+
 /// The low nibbles of `packed`, with the low nibbles of `bits` above them.
 MARTLET_NEON uint8x16_t martlet_below(uint8x16_t packed, uint8x16_t bits) { return vsliq_n_u8(packed, bits, 4); }
 /// The high nibbles of `packed`, with the high nibbles of `bits` above them.
@@ -103,6 +106,18 @@ MARTLET_NEON uint8x16_t martlet_above(uint8x16_t packed, uint8x16_t bits) { retu
     MARTLET_NEON uint8x16_t martlet_lower_bits##n(uint8x16_t a) { return vshrq_n_u8(a, n); }
 MARTLET_SHIFT_BITS(1) MARTLET_SHIFT_BITS(2) MARTLET_SHIFT_BITS(3) MARTLET_SHIFT_BITS(4)
 
+/// Two registers of zeros.
+typedef struct { int32x4_t low, high; } MartletZeros;
+/// Cleared by a load: clearing by an instruction takes a slot of the vector pipes, which are what a product waits for.
+/// Volatile, because the compiler would see that it is zero and clear after all.
+MARTLET_NEON MartletZeros martlet_load_zeros(const void *zeros) {
+    MartletZeros result;
+    __asm__ volatile("ldp %q0, %q1, [%2]" : "=w"(result.low), "=w"(result.high) : "r"(zeros));
+    return result;
+}
+static const int32_t martlet_zeros[8] __attribute__((aligned(32))) = {0};
+MARTLET_NEON const void *martlet_zeros_address(void) { return martlet_zeros; }
+
 #define MARTLET_DOTPROD static inline __attribute__((always_inline, target("dotprod")))
 /// Adds to each lane of `sum` four products of `a`'s lane with the bytes of lane `i` of `b`.
 #define MARTLET_DOT_LANE(i) \
@@ -110,6 +125,22 @@ MARTLET_SHIFT_BITS(1) MARTLET_SHIFT_BITS(2) MARTLET_SHIFT_BITS(3) MARTLET_SHIFT_
         return vdotq_laneq_s32(sum, a, b, i); \
     }
 MARTLET_DOT_LANE(0) MARTLET_DOT_LANE(1) MARTLET_DOT_LANE(2) MARTLET_DOT_LANE(3)
+
+#define MARTLET_HALVES static inline __attribute__((always_inline, target("dotprod,fp16")))
+/// sum + a · lane `i` of b, in halves.
+/// martlet_widen_high of a sum: of one the compiler takes the upper lanes first, with an instruction of its own.
+MARTLET_NEON float32x4_t martlet_widen_high_sum(uint16x8_t a) {
+    float32x4_t result;
+    __asm__("fcvtl2 %0.4s, %1.8h" : "=w"(result) : "w"(a));
+    return result;
+}
+#define MARTLET_HALF_LANE(i) \
+    MARTLET_HALVES uint16x8_t martlet_half_lane##i(uint16x8_t sum, uint16x8_t a, uint16x8_t b) { \
+        return vreinterpretq_u16_f16(vfmaq_laneq_f16( \
+            vreinterpretq_f16_u16(sum), vreinterpretq_f16_u16(a), vreinterpretq_f16_u16(b), i)); \
+    }
+MARTLET_HALF_LANE(0) MARTLET_HALF_LANE(1) MARTLET_HALF_LANE(2) MARTLET_HALF_LANE(3)
+MARTLET_HALF_LANE(4) MARTLET_HALF_LANE(5) MARTLET_HALF_LANE(6) MARTLET_HALF_LANE(7)
 
 /// Asks for the line at `address`; never faults.
 MARTLET_NEON void martlet_prefetch(const void *address) { __builtin_prefetch(address); }
