@@ -87,24 +87,12 @@ extension Session {
     /// Rotates the first elements of token `t`'s `head` in place.
     func rotate(_ head: UnsafeMutablePointer<Float>, _ t: Int, _ index: Int) {
         guard index >= 0 else { return }
-        let half = model.config.ropeDimensionCount / 2
-        let rotation = state.rotation + (index &* state.batch &+ t) &* half
+        let pairs = model.config.ropeDimensionCount / 2
+        let cosines = state.rotation + (index &* state.batch &+ t) &* 2 &* pairs
         switch model.config.plan.ropeStyle {
         case .none: break
-        case .neighbours:
-            for i in 0..<half {
-                let (a, b) = (head[2 &* i], head[2 &* i &+ 1])
-                let (cosine, sine) = (rotation[i].x, rotation[i].y)
-                head[2 &* i] = a * cosine - b * sine
-                head[2 &* i &+ 1] = a * sine + b * cosine
-            }
-        case .halves:
-            for i in 0..<half {
-                let (a, b) = (head[i], head[i &+ half])
-                let (cosine, sine) = (rotation[i].x, rotation[i].y)
-                head[i] = a * cosine - b * sine
-                head[i &+ half] = a * sine + b * cosine
-            }
+        case .neighbours: model.table.rotateNeighbours(head, cosines, cosines + pairs, pairs)
+        case .halves: model.table.rotateHalves(head, cosines, cosines + pairs, pairs)
         }
     }
 }

@@ -52,10 +52,7 @@ extension Session {
                 let activate = model.config.plan.activation == .geluErf ? model.table.geluErf : model.table.gelu
                 activate(u, g, tokens &* tileRows)
             }
-            for t in 0..<tokens {
-                let to = hidden + (t &* count &+ row)
-                for r in 0..<rows { to[r] = g[t &* tileRows &+ r] }
-            }
+            store(g, rows, tokens, to: hidden + row, count)
             row &+= rows
         }
     }

@@ -79,10 +79,26 @@ extension Session {
         while row < rows {
             let some = min(tileRows, rows &- row)
             multiplyTile(matrix, first &+ row, some, input, tokens, scratch, scratch.products)
-            for t in 0..<tokens {
-                for r in 0..<some { to[t &* stride &+ row &+ r] = scratch.products[t &* tileRows &+ r] }
-            }
+            store(scratch.products, some, tokens, to: to + row, stride)
             row &+= some
+        }
+    }
+
+    /// Copies the first `rows` of every token's products (tokens, tileRows) to (tokens, `stride`).
+    func store(
+        _ products: UnsafePointer<Float>, _ rows: Int, _ tokens: Int, to: UnsafeMutablePointer<Float>, _ stride: Int
+    ) {
+        for t in 0..<tokens {
+            let (from, to) = (products + t &* tileRows, to + t &* stride)
+            guard rows == tileRows else {
+                for r in 0..<rows { to[r] = from[r] }
+                continue
+            }
+            // A count known in advance: two vectors there and back instead of a loop with its checks.
+            for r in Swift.stride(from: 0, to: tileRows, by: 8) {
+                let eight = UnsafeRawPointer(from + r).loadUnaligned(as: SIMD8<Float>.self)
+                UnsafeMutableRawPointer(to + r).storeBytes(of: eight, as: SIMD8<Float>.self)
+            }
         }
     }
 

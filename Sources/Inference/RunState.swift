@@ -35,8 +35,8 @@ final class RunState {
     let ds: UnsafeMutablePointer<Float>
     /// The longest row of any matrix, rounded up to 32.
     let widest: Int
-    /// Rotation of each token: (bases, batch, ropeDimensionCount / 2) pairs of cosine and sine.
-    let rotation: UnsafeMutablePointer<SIMD2<Float>>
+    /// Rotation of each token: (bases, batch, 2, ropeDimensionCount / 2), the cosines of all pairs, then the sines.
+    let rotation: UnsafeMutablePointer<Float>
     /// Where each token's key and value are kept (batch).
     let cells: UnsafeMutablePointer<Int32>
     /// The position of each token (batch).
@@ -80,7 +80,7 @@ final class RunState {
         // The last panel of a batch is multiplied whole: its unused columns must be numbers, whatever they are.
         q.initialize(repeating: 0, count: panels * panelTokens * widest)
         ds.initialize(repeating: 0, count: panels * panelScales * widest / 32)
-        rotation = .allocate(capacity: config.rope.bases.count * batch * config.ropeDimensionCount / 2)
+        rotation = .allocate(capacity: config.rope.bases.count * batch * config.ropeDimensionCount)
         cells = .allocate(capacity: batch)
         positions = .allocate(capacity: batch)
         parents = .allocate(capacity: batch)
@@ -96,9 +96,8 @@ final class RunState {
     }
 
     deinit {
-        for buffer in [x, normed, query, attention, hidden, ds, logits] { buffer.deallocate() }
+        for buffer in [x, normed, query, attention, hidden, ds, rotation, logits] { buffer.deallocate() }
         q.deallocate()
-        rotation.deallocate()
         for buffer in [cells, positions, parents, outputs] { buffer.deallocate() }
         latent?.deallocate()
         experts?.deallocate()

@@ -239,13 +239,14 @@ public final class Session {
         state.parents[t] = Int32(truncatingIfNeeded: parent)
         guard model.config.plan.ropeStyle != .none else { return }
         let magnitude = model.config.rope.magnitude
-        var to = state.rotation + t * (model.config.ropeDimensionCount / 2)
+        var to = state.rotation + t * model.config.ropeDimensionCount
         for frequencies in frequencies {
             for (i, frequency) in frequencies.enumerated() {
                 let angle = Float(position) * frequency
-                to[i] = SIMD2(cosf(angle) * magnitude, sinf(angle) * magnitude)
+                to[i] = cosf(angle) * magnitude
+                to[frequencies.count + i] = sinf(angle) * magnitude
             }
-            to += state.batch * frequencies.count
+            to += state.batch * 2 * frequencies.count
         }
     }
 

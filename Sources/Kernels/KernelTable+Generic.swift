@@ -5,7 +5,8 @@ extension KernelTable {
         let floats = FloatKernels(
             quantize: genericQuantize, quantizePanel: genericQuantizePanel, rmsNorm: genericRMSNorm,
             layerNorm: genericLayerNorm, swiGLU: genericSwiGLU, geGLU: genericGeGLU, gelu: genericGelu,
-            geluErf: genericGeluErf, softCap: genericSoftCap, softmax: genericSoftmax,
+            geluErf: genericGeluErf, softCap: genericSoftCap, rotateNeighbours: genericRotateNeighbours,
+            rotateHalves: genericRotateHalves, softmax: genericSoftmax,
             attentionScores: genericAttentionScores, attentionValues: genericAttentionValues, toHalf: genericToHalf,
             widenKeys: genericWidenKeys, widenValues: genericWidenValues)
         return KernelTable(tier: .generic, floats: floats) { format in

@@ -10,7 +10,8 @@ extension KernelTable {
         let floats = FloatKernels(
             quantize: vectorQuantize, quantizePanel: vectorQuantizePanel, rmsNorm: vectorRMSNorm,
             layerNorm: vectorLayerNorm, swiGLU: vectorSwiGLU, geGLU: vectorGeGLU, gelu: vectorGelu,
-            geluErf: vectorGeluErf, softCap: vectorSoftCap, softmax: vectorSoftmax,
+            geluErf: vectorGeluErf, softCap: vectorSoftCap, rotateNeighbours: vectorRotateNeighbours,
+            rotateHalves: vectorRotateHalves, softmax: vectorSoftmax,
             attentionScores: vectorAttentionScores, attentionValues: attentionValues, toHalf: vectorToHalf,
             widenKeys: vectorWidenKeys, widenValues: vectorWidenValues)
         return KernelTable(tier: tier, floats: floats, products: products, interleaved: interleaved)

@@ -68,6 +68,12 @@ public typealias GatedKernel =
         UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int
     ) -> Void
 
+/// Rotates pairs of elements in place: x, cosines, sines, pairs.
+public typealias RotateKernel =
+    @convention(c) (
+        UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, Int
+    ) -> Void
+
 /// Scores to probabilities, in place: scores, count.
 public typealias SoftmaxKernel = @convention(c) (UnsafeMutablePointer<Float>, Int) -> Void
 
@@ -124,6 +130,8 @@ public struct KernelTable: Sendable {
     public let gelu: ActivationKernel
     public let geluErf: ActivationKernel
     public let softCap: SoftCapKernel
+    public let rotateNeighbours: RotateKernel
+    public let rotateHalves: RotateKernel
     public let softmax: SoftmaxKernel
     public let attentionScores: AttentionScoresKernel
     public let attentionValues: AttentionValuesKernel
@@ -172,6 +180,8 @@ public struct KernelTable: Sendable {
         gelu = floats.gelu
         geluErf = floats.geluErf
         softCap = floats.softCap
+        rotateNeighbours = floats.rotateNeighbours
+        rotateHalves = floats.rotateHalves
         softmax = floats.softmax
         attentionScores = floats.attentionScores
         attentionValues = floats.attentionValues
@@ -194,6 +204,8 @@ struct FloatKernels {
     let gelu: ActivationKernel
     let geluErf: ActivationKernel
     let softCap: SoftCapKernel
+    let rotateNeighbours: RotateKernel
+    let rotateHalves: RotateKernel
     let softmax: SoftmaxKernel
     let attentionScores: AttentionScoresKernel
     let attentionValues: AttentionValuesKernel

@@ -213,6 +213,26 @@ private let lengths = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 576]
     private static func valuesTolerance(_ tier: KernelTier) -> Float { [.dotprod, .i8mm].contains(tier) ? 2e-3 : 2e-6 }
 
     @Test(arguments: fasterTiers)
+    func rotatesBitForBit(tier: KernelTier) {
+        var random = Seeded(state: 7)
+        let table = KernelTable(tier: tier)
+        for pairs in [1, 4, 8, 12, 20, 32, 64] {
+            let (cosines, sines) = (random.floats(pairs), random.floats(pairs))
+            // What stands behind the rotated elements is left alone.
+            let x = random.floats(2 * pairs + 3)
+            let kernels = [
+                (table.rotateNeighbours, Self.oracle.rotateNeighbours), (table.rotateHalves, Self.oracle.rotateHalves),
+            ]
+            for (rotate, oracle) in kernels {
+                var (y, expected) = (x, x)
+                rotate(&y, cosines, sines, pairs)
+                oracle(&expected, cosines, sines, pairs)
+                #expect(y == expected && y != x && y.suffix(3) == x.suffix(3))
+            }
+        }
+    }
+
+    @Test(arguments: fasterTiers)
     func narrowsToHalvesBitForBit(tier: KernelTier) {
         var random = Seeded(state: 6)
         for count in lengths {
