@@ -87,7 +87,9 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "CLinux", "CTOML", "Catalogue", "JSON", "GGUF", "Inference", "Tasks", "Transport", "Spool", "Health",
+                "CLinux", "CTOML", "Catalogue", "Constraints", "JSON", "GGUF", "Inference", "Tasks", "Transport",
+                "Spool",
+                "Health",
                 "Linux",
                 "Kernels", "Tokenizers",
                 .product(name: "Logging", package: "swift-log"),
@@ -117,8 +119,8 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Catalogue", "Daemon", "Health", "Inference", "JSON", "Linux", "Spool", "TestModels", "TestSupport",
-                "Transport",
+                "Catalogue", "Daemon", "Health", "Inference", "JSON", "Linux", "Spool", "Tasks", "TestModels",
+                "TestSupport", "Transport",
             ]),
         // Optimised: as ARM boards under qemu they make and compare millions of numbers.
         .testTarget(

@@ -1,31 +1,49 @@
 import JSON
 
 extension Grammar {
+    /// What a schema may cost, so that one of a kilobyte cannot ask for a gigabyte or for minutes.
+    public struct Limits: Sendable, Equatable {
+        /// Bytes of its text.
+        public var bytes: Int
+        /// Combinations of subschemas.
+        public var nodes: Int
+        /// States of the automata of strings and numbers, all together.
+        public var states: Int
+
+        /// For schemas that the owner of the machine has written.
+        public static let standard = Limits(bytes: 1 << 20, nodes: 2000, states: 200_000)
+        /// For those in a message, which others wait behind while it is compiled: a second of a small board.
+        public static let request = Limits(bytes: 16 << 10, nodes: 200, states: 20_000)
+    }
+
     /// JSON that a schema allows, on one line.
     ///
     /// Everything it produces is valid; not everything valid is produced: members come in the schema's order, names that
     /// it does not list only where it asks for them, numbers without exponent. Throws when a keyword cannot be kept.
-    public init(schema: JSONValue) throws(GrammarError) {
-        var reader = SchemaReader(schema)
+    public init(schema: JSONValue, limits: Limits = .standard) throws(GrammarError) {
+        var reader = SchemaReader(schema, limits)
         self = try reader.compile()
     }
 
-    /// The same of a schema's text, at most 1 MiB.
-    public init(schema text: [UInt8]) throws(GrammarError) {
-        guard text.count <= 1 << 20 else { throw GrammarError("the schema is larger than 1 MiB. Split it.") }
+    /// The same of a schema's text.
+    public init(schema text: [UInt8], limits: Limits = .standard) throws(GrammarError) {
+        guard text.count <= limits.bytes else {
+            throw GrammarError("the schema has \(text.count) bytes, more than \(limits.bytes). Split it.")
+        }
         let value: JSONValue
         do throws(JSONError) {
             value = try JSONValue(parsing: text)
         } catch {
             throw GrammarError("the schema is \(error). Correct it there.")
         }
-        self = try Grammar(schema: value)
+        self = try Grammar(schema: value, limits: limits)
     }
 }
 
 /// Turns a schema into a grammar: a node for each set of subschemas that must hold together.
 struct SchemaReader {
     private let root: JSONValue
+    private let limits: Grammar.Limits
     var grammar = Grammar()
     /// Which schemas a node is about, and the alternatives chosen for it.
     private struct Key: Hashable {
@@ -45,13 +63,13 @@ struct SchemaReader {
     private var numbers: [NumberLanguage: Int] = [:]
     private var sound: Set<String> = []
 
-    /// Caps, so that a schema of a kilobyte cannot ask for a gigabyte.
-    private static let mostNodes = 2000
-    private static let mostStates = 200_000
     private static let mostReferences = 100
     static let mostMembers = 256
 
-    init(_ root: JSONValue) { self.root = root }
+    init(_ root: JSONValue, _ limits: Grammar.Limits) {
+        self.root = root
+        self.limits = limits
+    }
 
     mutating func compile() throws(GrammarError) -> Grammar {
         grammar.root = try node([""])
@@ -74,8 +92,8 @@ struct SchemaReader {
 
     private mutating func node(_ key: Key) throws(GrammarError) -> Int {
         if let id = ids[key] { return id }
-        guard keys.count < Self.mostNodes else {
-            throw GrammarError("the schema has more than \(Self.mostNodes) combinations of subschemas. Simplify it.")
+        guard keys.count < limits.nodes else {
+            throw GrammarError("the schema has more than \(limits.nodes) combinations of subschemas. Simplify it.")
         }
         ids[key] = keys.count
         keys.append(key)
@@ -240,7 +258,7 @@ struct SchemaReader {
 
     mutating func add(_ automaton: ByteDFA) throws(GrammarError) -> Int {
         grammar.automata.append(automaton)
-        guard grammar.automata.reduce(0, { $0 + $1.stateCount }) < Self.mostStates else {
+        guard grammar.automata.reduce(0, { $0 + $1.stateCount }) < limits.states else {
             throw GrammarError("the schema's strings and numbers are too complex together. Use simpler patterns.")
         }
         return grammar.automata.count - 1

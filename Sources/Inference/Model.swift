@@ -28,12 +28,13 @@ public final class Model: Sendable {
     /// - Parameters:
     ///   - packedFolder: where its packed form may be, whose weights are then mapped instead; nil for none.
     ///   - chatTemplate: how conversations are written; nil for the file's own way.
+    ///   - stretch: a context beyond the trained one; nil for none.
     public init(
         path: String, tier: KernelTier? = nil, packedFolder: String? = PackedModel.folder,
-        chatTemplate: ChatTemplate? = nil
+        chatTemplate: ChatTemplate? = nil, stretch: RopeStretch? = nil
     ) throws {
         file = try GGUFFile(path: path)
-        config = try ModelConfig(file)
+        config = try ModelConfig(file, stretch: stretch)
         self.tier = try tier ?? KernelTier.choose()
         table = KernelTable(tier: self.tier)
         packed = PackedModel.find(for: file, in: packedFolder)

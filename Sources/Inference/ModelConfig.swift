@@ -18,8 +18,10 @@ public struct ModelConfig: Sendable, Equatable {
     public let headLength: Int
     /// Elements of one value head.
     public let valueLength: Int
-    /// Positions the model was trained for.
+    /// Positions the model was trained for, or is stretched to.
     public let contextLength: Int
+    /// Positions the model was trained for.
+    public let trainedContextLength: Int
     /// Added to a variance.
     public let normEpsilon: Float
     /// Scores are multiplied by it.
@@ -53,7 +55,9 @@ public struct ModelConfig: Sendable, Equatable {
     public var valueWidth: Int { headCount * valueLength }
 
     /// Reads and checks the shape. Throws `ModelError` naming the key that is missing or out of bounds.
-    public init(_ file: GGUFFile) throws(ModelError) {
+    ///
+    /// - Parameter stretch: a context beyond the trained one; nil for none.
+    public init(_ file: GGUFFile, stretch: RopeStretch? = nil) throws(ModelError) {
         guard let architecture = file.string("general.architecture") else {
             throw ModelError(
                 file, "general.architecture is missing", "It is not a language model; choose another file.")
@@ -69,7 +73,9 @@ public struct ModelConfig: Sendable, Equatable {
         blockCount = try keys.integer("block_count", in: 1...1024)
         embeddingLength = try keys.integer("embedding_length", in: 1...65536)
         headCount = try keys.integer("attention.head_count", in: 1...1024)
-        contextLength = try keys.integer("context_length", in: 1...16_777_216)
+        let trained = try keys.integer("context_length", in: 1...16_777_216)
+        trainedContextLength = trained
+        contextLength = stretch.map { $0.kind == .none ? trained : max(trained, $0.context) } ?? trained
         experts = try ExpertConfig(keys, plan)
         feedForwardLength = try keys.integer(
             "feed_forward_length", in: 0...1_048_576, default: experts == nil ? nil : 0)
@@ -95,7 +101,8 @@ public struct ModelConfig: Sendable, Equatable {
             "embedding_scale", default: plan.scalesEmbeddings ? Float(embeddingLength).squareRoot() : 1)
         residualScale = try keys.number("residual_scale", default: 1)
         logitScale = try keys.number("logit_scale", default: 1)
-        rope = try RopeConfig(keys, plan, headLength: latent?.ropeLength ?? length, contextLength: contextLength)
+        rope = try RopeConfig(
+            keys, plan, headLength: latent?.ropeLength ?? length, contextLength: trained, stretch: stretch)
         let scaled = blockCount == plan.blocksScaledByWidth ? derived : latent?.keyLength ?? length
         attentionScale = try keys.number(
             "attention.scale", default: rope.scoreFactor / Float(scaled).squareRoot())

@@ -57,7 +57,8 @@ public struct PrefixStore: Sendable {
     private func key(_ tokens: [Int32], _ session: Session) -> String {
         let model = session.model
         var text = "\(Self.version)\n\(PackedModel.fingerprint(model.file))\n\(model.tier.rawValue) \(model.isPacked)\n"
-        text += "\(session.kvCache.rawValue) \(session.context > model.config.rope.originalContextLength)\n"
+        text += "\(session.kvCache.rawValue) \(session.context > model.config.rope.originalContextLength) "
+        text += "\(model.config.rope.scaling.fingerprint)\n"
         for scaled in session.scaledAdapters {
             text += "\(PackedModel.fingerprint(scaled.adapter.file)) \(scaled.scale.bitPattern)\n"
         }

@@ -1,6 +1,35 @@
 import GGUF
 import Glibc
 
+/// How positions are stretched beyond what a model was trained for; names as in GGUF files.
+public enum RopeScaling: String, Sendable, CaseIterable {
+    /// Not at all: a longer context is refused.
+    case none
+    /// Positions are divided.
+    case linear
+    /// Low frequencies are divided, high ones kept, and scores sharpened: loses less.
+    case yarn
+}
+
+/// A context to be reached by scaling positions. The factor is that context over the length the model was trained for.
+public struct RopeStretch: Sendable, Equatable {
+    public let kind: RopeScaling
+    /// Tokens; without effect where the model was trained for as many.
+    public let context: Int
+
+    public init(_ kind: RopeScaling, context: Int) {
+        self.kind = kind
+        self.context = context
+    }
+
+    /// Why a context is refused where nothing is stretched: one sentence, then what to do.
+    public static func refusal(of context: Int, trained: Int) -> String {
+        "a context of \(context) tokens is more than the \(trained) that the model was trained for. "
+            + "Choose at most \(trained), or stretch its positions with --rope-scaling yarn or linear "
+            + "(rope_scaling in a [[model]])."
+    }
+}
+
 /// Rotary positions: which frequencies, and how they are stretched beyond the context of the first training.
 public struct RopeConfig: Sendable, Equatable {
     public enum Scaling: Sendable, Equatable {
@@ -9,6 +38,15 @@ public struct RopeConfig: Sendable, Equatable {
         case linear(Float)
         /// Low frequencies are divided, high ones kept, with a ramp between.
         case yarn(factor: Float, fast: Float, slow: Float)
+
+        /// What a state that was computed with it depends on.
+        var fingerprint: String {
+            switch self {
+            case .none: "none"
+            case .linear(let factor): "linear \(factor)"
+            case .yarn(let factor, let fast, let slow): "yarn \(factor) \(fast) \(slow)"
+            }
+        }
     }
 
     /// The first elements of a head that are rotated.
@@ -30,15 +68,17 @@ public struct RopeConfig: Sendable, Equatable {
         return plan.windowPeriod > 1 && (windowed != base || plan.defaultWindowBase > 0) ? [base, windowed] : [base]
     }
 
+    /// - Parameters:
+    ///   - contextLength: what the model was trained for.
+    ///   - stretch: beyond that; nil for as far as it was trained.
     init(
-        _ keys: MetadataReader, _ plan: LayerPlan, headLength: Int, contextLength: Int
+        _ keys: MetadataReader, _ plan: LayerPlan, headLength: Int, contextLength: Int, stretch: RopeStretch? = nil
     ) throws(ModelError) {
         dimensionCount = try keys.integer("rope.dimension_count", in: 2...1024, default: headLength)
         bases = try Self.bases(keys, plan)
         originalContextLength = try keys.integer(
             "rope.scaling.original_context_length", in: 1...16_777_216, default: contextLength)
-        let factor = try keys.number("rope.scaling.factor", default: 1)
-        let kind = keys.string("rope.scaling.type") ?? "none"
+        let (kind, factor) = try Self.scaling(keys, plan, contextLength: contextLength, stretch)
         let given = try keys.number("rope.scaling.attn_factor", default: 0)
         switch kind {
         case "none", "longrope":
@@ -66,6 +106,37 @@ public struct RopeConfig: Sendable, Equatable {
         default:
             throw ModelError(keys.file, "rope scaling '\(kind)' is not supported", "Choose another model.")
         }
+    }
+
+    /// The kind and factor of the file, or those that reach further.
+    private static func scaling(
+        _ keys: MetadataReader, _ plan: LayerPlan, contextLength: Int, _ stretch: RopeStretch?
+    ) throws(ModelError) -> (kind: String, factor: Float) {
+        let factor = try keys.number("rope.scaling.factor", default: 1)
+        let kind = keys.string("rope.scaling.type") ?? "none"
+        guard let stretch, stretch.kind != .none, stretch.context > contextLength else { return (kind, factor) }
+        let shorter = "se a context of at most \(contextLength)."
+        guard plan.ropeStyle != .none else {
+            throw ModelError(keys.file, "its positions are learned and cannot be scaled", "U" + shorter)
+        }
+        let hasFactors = keys.file.tensor(named: "rope_factors_long.weight") != nil
+        let own = hasFactors ? "longrope" : kind
+        // Two ways at once would be neither; what a file was trained with can be taken further.
+        guard own == "none" || own == stretch.kind.rawValue else {
+            let isKnown = RopeScaling(rawValue: own) != nil
+            throw ModelError(
+                keys.file,
+                "its positions are scaled by '\(own)' and cannot be scaled by '\(stretch.kind.rawValue)' too",
+                isKnown ? "Name '\(own)' to take that further, or u" + shorter : "U" + shorter)
+        }
+        let isScaled = own != "none"
+        if isScaled, let first = keys.file.integer("\(keys.architecture).rope.scaling.original_context_length"),
+            first > 0
+        {
+            // What the file reaches may be more than the length it gives.
+            return (kind, max(factor, Float(stretch.context) / Float(first)))
+        }
+        return (stretch.kind.rawValue, (isScaled ? factor : 1) * Float(stretch.context) / Float(contextLength))
     }
 
     /// The frequency of each pair of elements, for rotation `index`.

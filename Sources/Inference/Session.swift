@@ -42,7 +42,7 @@ public final class Session {
     /// Allocates what `context` tokens need at most; cache pages are taken only when they are used.
     ///
     /// - Parameters:
-    ///   - context: cells; at most what the model was trained for.
+    ///   - context: cells; at most what the model was trained for, or stretched to.
     ///   - threads: members of the pool, the calling thread included; 0 means one per performance core.
     ///   - batch: tokens computed together; more reuse each weight oftener and take more scratch.
     ///   - kvCache: what keys and values are kept as.
@@ -55,9 +55,11 @@ public final class Session {
             model.config.contextLength,
             model.config.plan.isCausal ? Self.largestContext : Self.largestEncoderContext)
         guard context >= 1, context <= largest else {
+            let canStretch = context > model.config.contextLength && model.config.plan.ropeStyle != .none
             throw InferenceError(
-                "a context of \(context) is outside 1…\(largest), "
-                    + "what the model was trained for. Choose a smaller context.")
+                canStretch
+                    ? RopeStretch.refusal(of: context, trained: model.config.contextLength)
+                    : "a context of \(context) is outside 1…\(largest), what the model can do. Choose another context.")
         }
         let topology = CPUTopology.machine
         let members = threads > 0 ? min(threads, 64) : topology.threads

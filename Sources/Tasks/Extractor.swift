@@ -35,32 +35,47 @@ public final class Extractor {
     /// prompt of your own for larger ones.
     public static let standardPrompt = "Extract the data from the text as JSON.\n\nText: {{text}}"
 
+    /// Tokens of an answer at most where nothing else is said.
+    public static let standardMostTokens = 256
+
     /// - Parameters:
     ///   - schema: the JSON Schema's text.
     ///   - prompt: the instruction; nil for the default. The text goes where it says `{{text}}`, the schema
     ///     where it says `{{schema}}`; a prompt without `{{text}}` gets it behind its end.
     ///   - mostTokens: of one answer.
+    ///   - limits: what the schema may cost; less for one from a stranger.
+    ///   - adapters: those that act on its texts; nil for the model's.
     public init(
-        _ shared: SharedSession, schema: [UInt8], prompt: String? = nil, mostTokens: Int = 256
+        _ shared: SharedSession, schema: [UInt8], prompt: String? = nil, mostTokens: Int = standardMostTokens,
+        limits: Grammar.Limits = .standard, adapters: [ScaledAdapter]? = nil
     ) throws(TaskError) {
         self.shared = shared
         self.mostTokens = max(1, mostTokens)
         let model = shared.session.model
-        constraint = try Self.constraint(schema, model)
+        constraint = try Self.constraint(schema, limits, model)
         do throws(TokenizerError) { tokenizer = try model.tokenizer } catch { throw TaskError(error) }
         let parts = PromptParts(
             [ChatMessage(.user, Self.message(prompt, schema))], template: model.chatTemplate)
         let (tokens, lead) = parts.prefix(tokenizer)
-        prefix = Prefix(tokens)
+        prefix = Prefix(tokens, adapters: adapters)
         self.lead = lead
         suffix = parts.suffix(tokenizer)
     }
 
     deinit { shared.forget(prefix) }
 
-    private static func constraint(_ schema: [UInt8], _ model: Model) throws(TaskError) -> Constraint {
+    /// Computes the state behind the instruction, which the first text otherwise waits for.
+    public func prepare() throws(TaskError) { _ = try shared.activate(prefix) }
+
+    private static func constraint(
+        _ schema: [UInt8], _ limits: Grammar.Limits, _ model: Model
+    ) throws(TaskError) -> Constraint {
         let grammar: Grammar
-        do throws(GrammarError) { grammar = try Grammar(schema: schema) } catch { throw TaskError(error.description) }
+        do throws(GrammarError) {
+            grammar = try Grammar(schema: schema, limits: limits)
+        } catch {
+            throw TaskError(error.description)
+        }
         do throws(TokenizerError) { return try model.constraint(grammar) } catch { throw TaskError(error) }
     }
 

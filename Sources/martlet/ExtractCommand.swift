@@ -17,7 +17,7 @@ struct ExtractCommand: ParsableCommand {
     @Option(help: "The JSON Schema, a file.") var schema: String
     @Option(help: "The instruction, with {{text}} and {{schema}} where these go; a good default without it.")
     var prompt: String?
-    @Option(help: "Tokens of an answer at most.") var maxTokens = 256
+    @Option(help: "Tokens of an answer at most.") var maxTokens = Extractor.standardMostTokens
     @OptionGroup var sampling: SamplingOptions
     @Option(help: "Answers to each text, with one seed after the other.") var repeats = 1
     @Flag(help: "Print what the answer took beside it.") var json = false

@@ -75,6 +75,8 @@ struct ModelCommand: ParsableCommand {
         @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
         @Option(name: .customLong("file"), help: "The text.") var text: String
         @Option(help: "Tokens of a window.") var context = 512
+        @Option(help: "How positions are stretched for a context beyond the training: none, linear or yarn.")
+        var ropeScaling = RopeScaling.none
         @Option(help: "Windows at most; default all.") var chunks: Int?
         @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
         @Option(name: .customLong("lora"), help: "A LoRA adapter, FILE or FILE=SCALE; may be given several times.")
@@ -84,7 +86,7 @@ struct ModelCommand: ParsableCommand {
         func run() throws {
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
             guard (chunks ?? 1) > 0 else { throw CommandError(.usage, "--chunks takes a positive number") }
-            let model = try Model(path: namedModel(file))
+            let model = try Model(path: namedModel(file), stretch: RopeStretch(ropeScaling, context: context))
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             session.use(try model.adapters(adapters))
             let tokenizer = try model.tokenizer

@@ -14,6 +14,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Context in tokens; default 2048, or what the model was trained for if that is less.")
     var context: Int?
 
+    @Option(help: "How positions are stretched for a context beyond the training: none, which refuses, linear or yarn.")
+    var ropeScaling = RopeScaling.none
+
     @Option(name: .customLong("kv-cache"), help: "What keys and values are kept as: f16, or q8_0 for half the memory.")
     var kvCache = KVCacheType.f16
 
@@ -36,7 +39,14 @@ struct ModelOptions: ParsableArguments {
     ///
     /// - Parameter chats: whether the session will hold conversations.
     func open(chats: Bool = true) throws -> Session {
-        let model = try Model(path: namedModel(model), chatTemplate: chatTemplate.flatMap(ChatTemplate.named))
+        let model = try Model(
+            path: namedModel(model), chatTemplate: chatTemplate.flatMap(ChatTemplate.named),
+            stretch: RopeStretch(ropeScaling, context: context ?? 0))
+        if ropeScaling != .none, model.config.contextLength == model.config.trainedContextLength {
+            writeError(
+                "martlet: warning: --rope-scaling has no effect: the model was trained for "
+                    + "\(model.config.contextLength) tokens. Ask for more with --context")
+        }
         if chats, let warning = model.chatTemplate.warning(for: model.file.path) {
             writeError("martlet: warning: \(warning). Name another with --chat-template")
         }
@@ -50,3 +60,4 @@ struct ModelOptions: ParsableArguments {
 }
 
 extension KVCacheType: ExpressibleByArgument {}
+extension RopeScaling: ExpressibleByArgument {}

@@ -49,6 +49,19 @@ final class FakeRunner: TaskRunner {
         return SummaryAnswer(summary: text, grounded: true, effort: Effort(tokens: TokenUse(generated: 7)))
     }
 
+    func extract(_ text: String, _ spec: ExtractSpec) throws(EventFailure) -> ExtractAnswer {
+        gate.note(text)
+        if text.hasPrefix("fail") { throw .engine("the model said no") }
+        let long = text == "long" ? String(repeating: "é", count: 300) : text
+        return ExtractAnswer(
+            json: "{\"text\": \"\(long)\", \"most\": \(spec.maxTokens)}", isCut: text == "cut",
+            effort: Effort(tokens: TokenUse(prompt: 30, cached: 20, generated: 5)))
+    }
+
+    func embed(_ text: String, model: String) throws(EventFailure) -> EmbedAnswer {
+        EmbedAnswer(embedding: [0.6, -0.8], effort: Effort(tokens: TokenUse(prompt: text.utf8.count)))
+    }
+
     func generate(_ spec: GenerationSpec) throws(EventFailure) -> GenerateAnswer {
         GenerateAnswer(text: "\(spec.prompt)!", effort: Effort(tokens: TokenUse(generated: spec.maxTokens)))
     }

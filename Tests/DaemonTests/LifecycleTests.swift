@@ -159,7 +159,12 @@ import Transport
     }
 
     @Test(arguments: [
-        ("extract", "{}", "extract is not supported by this build"), ("nonsense", "", "not supported"),
+        ("nonsense", "", "not supported"), ("extract", "{}", "schema is missing"), ("embed", "{}", "text is missing"),
+        ("extract", #"{"schema":{}}"#, "text is missing"), ("extract", #"{"text":"x","schema":"{}"}"#, "an object"),
+        ("extract", #"{"text":"x","task":"door"}"#, "no extract task named door"),
+        ("extract", #"{"text":"x","schema":{},"max_tokens":0}"#, "max_tokens must be"),
+        ("extract", #"{"text":"x","schema":{},"prompt":5}"#, "prompt must be"),
+        ("embed", #"{"text":"x","model":"y"}"#, "no model named y"),
         ("task/door/teach", "{}", "not supported"), ("task/none/run", "x", "there is no task named none"),
         ("classify", "{}", "labels are missing"), ("classify", #"{"labels":["a","b"]}"#, "text is missing"),
         ("classify", #"{"text":"x","labels":["a"]}"#, "labels must be"),

@@ -116,4 +116,18 @@ private let folder =
             try PrefixStore(cache: "/proc/none").save(state, Array(tokens.prefix(16)), for: session)
         }
     }
+
+    @Test func aStretchedModelHasItsOwn() throws {
+        let cache = try Cache()
+        let store = PrefixStore(cache: cache.path)
+        let tiny = try TinyModel(seed: 3, context: 64)
+        let plain = try Session(model: tiny.model, context: 64, threads: 1)
+        let tokens = (0..<20).map { Int32(40 + $0) }
+        try plain.evaluate(tokens)
+        try store.save(plain.snapshot(), tokens, for: plain)
+        #expect(store.find(tokens, for: plain) != nil)
+        let stretch = RopeStretch(.linear, context: 128)
+        let model = try Model(path: tiny.model.file.path, packedFolder: nil, stretch: stretch)
+        #expect(store.find(tokens, for: try Session(model: model, context: 64, threads: 1)) == nil)
+    }
 }

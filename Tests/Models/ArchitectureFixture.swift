@@ -29,9 +29,10 @@ public struct ArchitectureFixture {
     ///   - type: of matrices; vectors are floats.
     ///   - changes: keys to set, or to leave out where nil.
     ///   - additions: what is added to the weights of a tensor.
+    ///   - stretch: a context beyond the trained one.
     public init(
         _ name: String, folder: String, type: GGMLType = .f32, changes: [String: GGUFValue?] = [:],
-        additions: [String: [Float]] = [:]
+        additions: [String: [Float]] = [:], stretch: RopeStretch? = nil
     ) throws {
         let path = "\(folder)/\(name).json"
         let json = try JSONValue(parsing: try bytes(of: path))
@@ -67,7 +68,7 @@ public struct ArchitectureFixture {
             if let addition = additions[tensor.name] { values = zip(values, addition).map(+) }
             try output.append(encoded(values, tensor.type))
         }
-        model = try Model(path: file, packedFolder: nil)
+        model = try Model(path: file, packedFolder: nil, stretch: stretch)
     }
 }
 

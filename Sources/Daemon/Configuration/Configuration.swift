@@ -1,3 +1,4 @@
+import Inference
 import JSON
 
 /// Everything a configuration file says, checked and with defaults filled in.
@@ -55,6 +56,10 @@ public struct Configuration: Sendable {
         public var chatTemplate: String?
         /// Whether a copy with interleaved rows is made in the cache folder, for speed.
         public var pack = true
+        /// Whether `context` is the file's, to be kept or refused, or the default, which a small model lowers.
+        public var isContextGiven = false
+        /// How positions are stretched for a given context beyond the training.
+        public var ropeScaling = RopeScaling.none
     }
 
     public struct HealthSection: Sendable, Equatable {
@@ -115,6 +120,6 @@ public struct TaskSection: Sendable {
     /// Only for detectors.
     public var value: JSONPointer?
     public var explain = false
-    /// Only for extraction: path of a JSON Schema.
+    /// Only for extraction: the JSON Schema's text, which is known to compile.
     public var schema: String?
 }

@@ -38,6 +38,11 @@ final class ProblemList {
         add(.error, line, message, suggestion)
     }
 
+    /// Another room's error, which is a sentence with what to do behind it.
+    func error(_ line: Int, sentences: String) {
+        add(.error, line, sentences.hasSuffix(".") ? String(sentences.dropLast()) : sentences, "")
+    }
+
     func warning(_ line: Int, _ message: String, _ suggestion: String) {
         add(.warning, line, message, suggestion)
     }

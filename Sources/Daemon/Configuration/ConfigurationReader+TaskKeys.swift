@@ -1,3 +1,4 @@
+import Constraints
 import JSON
 import Transport
 
@@ -100,6 +101,39 @@ extension ConfigurationReader {
             written.line, "value \"\(written.value)\" is not a JSON Pointer",
             "Write value = \"/\(written.value)\", as /temperature")
         return nil
+    }
+
+    /// The text of a schema that compiles: a file, beside the configuration unless its path begins with a slash, or
+    /// the schema itself, which begins with a brace.
+    func schema(_ table: TableReader, kind: TaskSection.Kind?) -> String? {
+        let written = table.string("schema", example: "\"door.json\"")
+        guard kind == .extract else { return nil }
+        guard let written else {
+            if !table.has("schema") {
+                problems.error(
+                    table.line, "an extract task needs a schema", "Add schema = \"FILE.json\", a JSON Schema")
+            }
+            return nil
+        }
+        let isInline = written.value.first { !$0.isWhitespace } == "{"
+        let path = besideConfiguration(written.value)
+        guard let text = isInline ? written.value : context.readFile(path) else {
+            problems.error(
+                written.line, "the schema \(path) cannot be read",
+                "Check the path, which is relative to the configuration's folder, and its rights")
+            return nil
+        }
+        do throws(GrammarError) {
+            _ = try Grammar(schema: Array(text.utf8))
+        } catch {
+            problems.error(written.line, sentences: (isInline ? "" : "\(path): ") + error.description)
+        }
+        return text
+    }
+
+    private func besideConfiguration(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return path }
+        return "\(file[...slash])\(path)"
     }
 
     /// A key that another kind has is a mistake here: it would have no effect.

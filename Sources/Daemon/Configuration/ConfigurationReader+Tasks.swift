@@ -1,6 +1,7 @@
 import Catalogue
 import Inference
 import JSON
+import Tasks
 import Tokenizers
 
 extension ConfigurationReader {
@@ -39,13 +40,49 @@ extension ConfigurationReader {
         let lora = adapters(table) ?? []
         let chatTemplate = chatTemplate(table)
         let pack = table.bool("pack") ?? true
+        let ropeScaling = ropeScaling(table)
         table.finish(hints: [
             "file": "Did you mean path?", "url": "Did you mean path? Models are files here",
         ])
         guard let path else { return nil }
-        return Configuration.ModelSection(
+        let section = Configuration.ModelSection(
             name: name, path: file ?? path.value, sha256: sha256, context: context, threads: threads, kvCache: kvCache,
-            lora: lora, chatTemplate: chatTemplate, pack: pack)
+            lora: lora, chatTemplate: chatTemplate, pack: pack, isContextGiven: table.has("context"),
+            ropeScaling: ropeScaling)
+        if file != nil { checkContext(section, table) }
+        return section
+    }
+
+    private func ropeScaling(_ table: TableReader) -> RopeScaling {
+        guard let written = table.string("rope_scaling", example: "\"none\"") else { return .none }
+        if let kind = RopeScaling(rawValue: written.value) { return kind }
+        problems.error(
+            written.line, "rope_scaling \"\(written.value)\" is unknown", "Write \"none\", \"linear\" or \"yarn\"")
+        return .none
+    }
+
+    /// A context beyond the training is to be stretched to, or refused; what is wrong with the file, the engine says.
+    private func checkContext(_ model: Configuration.ModelSection, _ table: TableReader) {
+        guard let trained = try? context.shape(model.path, nil)?.trainedContextLength else { return }
+        guard model.isContextGiven, model.context > trained else {
+            if model.ropeScaling != .none {
+                problems.warning(
+                    table.line(of: "rope_scaling"),
+                    "rope_scaling has no effect: the model was trained for \(trained) tokens",
+                    "Remove it, or write a context above that")
+            }
+            return
+        }
+        guard model.ropeScaling != .none else {
+            return table.error(
+                "context", "context = \(model.context) is more than the \(trained) tokens the model was trained for",
+                "Write context = \(trained), or rope_scaling = \"yarn\" to stretch its positions")
+        }
+        do throws(ModelError) {
+            _ = try context.shape(model.path, RopeStretch(model.ropeScaling, context: model.context))
+        } catch {
+            problems.error(table.line(of: "rope_scaling"), sentences: error.description)
+        }
     }
 
     /// Adapters, `FILE` or `FILE=SCALE`; nil without the key.
@@ -135,11 +172,12 @@ extension ConfigurationReader {
         task.priority = table.integer("priority", in: 0...9) ?? 5
         task.deadline = table.duration("deadline", in: .milliseconds(1)...(.seconds(86_400)), example: "5s")
         task.window = window(table, kind: kind, device: device)
-        task.maxTokens = table.integer("max_tokens", in: 1...4096) ?? 60
+        task.maxTokens =
+            table.integer("max_tokens", in: 1...4096) ?? (kind == .extract ? Extractor.standardMostTokens : 60)
         task.retain = table.bool("retain") ?? false
         task.value = pointer(table)
         task.explain = table.bool("explain") ?? false
-        task.schema = table.string("schema")?.value
+        task.schema = schema(table, kind: kind)
         table.finish(hints: [
             "topic": "Did you mean subscribe?", "topics": "Did you mean subscribe?", "type": "Did you mean kind?",
             "classes": "Did you mean labels?", "threshold": "Did you mean min_confidence?",
@@ -160,7 +198,9 @@ extension ConfigurationReader {
             // Keys that only one kind has say as much as the kind itself.
             if table.has("labels") { return .classify }
             if table.has("window") || table.has("every") || table.has("on") { return .summarize }
-            problems.error(table.line, "[[task]] has no kind", "Add kind = \"classify\" or \"summarize\"")
+            if table.has("schema") { return .extract }
+            problems.error(
+                table.line, "[[task]] has no kind", "Add kind = \"classify\", \"summarize\" or \"extract\"")
             return nil
         }
         guard let kind = TaskSection.Kind(rawValue: written.value) else {

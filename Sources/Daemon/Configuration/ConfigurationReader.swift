@@ -1,4 +1,5 @@
 import Catalogue
+import GGUF
 import Glibc
 import Health
 import Inference
@@ -16,6 +17,8 @@ public struct ConfigurationContext: Sendable {
     public var readFile: @Sendable (String) -> String?
     /// The file that a model's path means, which may be a name of the catalogue.
     public var resolveModel: @Sendable (String) throws(CatalogueError) -> String
+    /// The shape of a model file, stretched if asked to; nil where it cannot be looked into.
+    public var shape: @Sendable (String, RopeStretch?) throws(ModelError) -> ModelConfig? = { _, _ in nil }
 
     public init(
         hostname: String, environmentPassword: String? = nil,
@@ -37,7 +40,7 @@ public struct ConfigurationContext: Sendable {
             guard let base = buffer.baseAddress else { return }
             _ = gethostname(base.assumingMemoryBound(to: CChar.self), buffer.count - 1)
         }
-        return ConfigurationContext(
+        var context = ConfigurationContext(
             hostname: String(decoding: name.prefix { $0 != 0 }, as: UTF8.self),
             environmentPassword: getenv("MARTLET_MQTT_PASSWORD").map { String(cString: $0) },
             isReadable: { access($0, R_OK) == 0 && !FileTree().isFolder($0) },
@@ -46,12 +49,17 @@ public struct ConfigurationContext: Sendable {
                 guard let cache = PackedModel.folder else { return path }
                 return try ModelStore(cache: cache).resolve(path) { Suggestion.nearest(to: $0, in: $1) }
             })
+        context.shape = { path, stretch throws(ModelError) in
+            guard let file = try? GGUFFile(path: path) else { return nil }
+            return try ModelConfig(file, stretch: stretch)
+        }
+        return context
     }
 }
 
 /// What this build can run; what it cannot is named in one line instead of being silently ignored.
 enum Supported {
-    static let kinds: Set<TaskSection.Kind> = [.classify, .summarize]
+    static let kinds: Set<TaskSection.Kind> = [.classify, .summarize, .extract]
 }
 
 extension Configuration {
@@ -84,7 +92,7 @@ extension Configuration {
         do {
             let root = TableReader(
                 name: "the file", entries: try TOMLDocument.parse(bytes), line: 1, problems: problems)
-            configuration = ConfigurationReader(problems: problems, context: context).read(root)
+            configuration = ConfigurationReader(problems: problems, context: context, file: file).read(root)
         } catch {
             problems.error(
                 error.line, "not valid TOML: \(error.message)",
@@ -103,6 +111,8 @@ extension Configuration {
 struct ConfigurationReader {
     let problems: ProblemList
     let context: ConfigurationContext
+    /// The configuration's own path: what it names relatively stands beside it where the contract says so.
+    let file: String
 
     /// Sections are read in every case, so that the problems of all of them are known.
     func read(_ root: TableReader) -> Configuration? {

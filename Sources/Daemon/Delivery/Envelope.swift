@@ -24,7 +24,14 @@ enum Envelope {
             writeWindow(of: job, to: &json)
             json.member("grounded", answer.grounded)
             json.member("source", answer.source)
+        case .success(.extraction(let answer)):
+            json.member("data", (try? JSONValue(parsing: answer.json)) ?? .null)
+            json.member("cut", answer.isCut)
         case .success(.text(let answer)): json.member("text", answer.text)
+        case .success(.embedding(let answer)):
+            json.array("embedding") { json in
+                for value in answer.embedding { json.number(Double(value), decimals: 7) }
+            }
         case .failure(let failure):
             json.member("error", failure.description)
             writeWindow(of: job, to: &json)
@@ -45,7 +52,9 @@ enum Envelope {
         return switch job.work {
         case .classify: "classify"
         case .summarize: "summarize"
+        case .extract: "extract"
         case .generate: "generate"
+        case .embed: "embed"
         }
     }
 
@@ -90,12 +99,13 @@ enum StateText {
     /// Home Assistant refuses states of more characters (it counts Unicode code points).
     static let longest = 255
 
-    /// The label or the summary; nil for failures, which leave the last state standing.
+    /// The label, the summary or the JSON; nil for failures, which leave the last state standing.
     static func make(_ outcome: Outcome) -> String? {
         switch outcome.result {
         case .success(.classification(let answer)): Verdict(answer, task: outcome.job.task).label
         case .success(.summary(let answer)): cut(answer.summary)
-        case .success(.text), .failure: nil
+        case .success(.extraction(let answer)): cut(answer.json)
+        case .success(.text), .success(.embedding), .failure: nil
         }
     }
 

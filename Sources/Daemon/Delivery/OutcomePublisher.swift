@@ -83,6 +83,10 @@ final class OutcomePublisher: Sendable {
             log.info("\(name): \(verdict.label) (\(rounded(verdict.confidence * 100))%) in \(time) from \(job.topic)")
         case .success(.summary(let answer)):
             log.info("\(name): summary\(answer.grounded ? "" : " (not grounded)") in \(time) from \(job.topic)")
+        case .success(.extraction(let answer)):
+            log.info("\(name): extracted\(answer.isCut ? " (cut)" : "") in \(time) from \(job.topic)")
+        case .success(.embedding(let answer)):
+            log.info("\(name): embedded \(answer.effort.tokens.prompt) tokens in \(time)")
         case .success(.text(let answer)):
             log.info("\(name): \(answer.effort.tokens.generated) tokens in \(time)")
         case .failure(let failure):

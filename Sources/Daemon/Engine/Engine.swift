@@ -7,13 +7,17 @@ import Synchronization
 public enum Answer: Sendable {
     case classification(ClassifyAnswer)
     case summary(SummaryAnswer)
+    case extraction(ExtractAnswer)
     case text(GenerateAnswer)
+    case embedding(EmbedAnswer)
 
     var effort: Effort {
         switch self {
         case .classification(let answer): answer.effort
         case .summary(let answer): answer.effort
+        case .extraction(let answer): answer.effort
         case .text(let answer): answer.effort
+        case .embedding(let answer): answer.effort
         }
     }
 }
@@ -218,7 +222,9 @@ final class Engine: Sendable {
         switch job.work {
         case .classify(let text, let spec): .classification(try runner.classify(text, spec))
         case .summarize(let window, let spec): .summary(try runner.summarize(window.events, spec))
+        case .extract(let text, let spec): .extraction(try runner.extract(text, spec))
         case .generate(let spec): .text(try runner.generate(spec))
+        case .embed(let text, let model): .embedding(try runner.embed(text, model: model))
         }
     }
 

@@ -9,7 +9,7 @@ import Tokenizers
 
 /// The real runner: one session a model, shared by its tasks.
 final class ModelRunner: TaskRunner {
-    private struct Loaded {
+    struct Loaded {
         let section: Configuration.ModelSection
         let model: Model
         let shared: SharedSession
@@ -19,16 +19,17 @@ final class ModelRunner: TaskRunner {
     /// others are made by requests and replaced by later ones.
     static let mostClassifiers = 64
 
-    private var loaded: [String: Loaded] = [:]
+    private(set) var loaded: [String: Loaded] = [:]
     private var order: [String] = []
     private var classifiers: [ClassifierSpec: Classifier] = [:]
     private var summarizers: [SummarySpec: Summarizer] = [:]
+    let extractors = ExtractorStore()
     /// By model and names.
     private var adapters: [[String]: [ScaledAdapter]] = [:]
     private static let mostSummarizers = 16
     /// Least recently used first.
     private var recentSpecs: [ClassifierSpec] = []
-    private let isCancelled: @Sendable () -> Bool
+    let isCancelled: @Sendable () -> Bool
 
     /// Maps and checks every model; weights stay in the page cache, and the cache of a session is taken page by page.
     init(
@@ -38,7 +39,8 @@ final class ModelRunner: TaskRunner {
         self.isCancelled = isCancelled
         for section in sections {
             let model = try Self.load(section)
-            if let warning = model.model.chatTemplate.warning(for: section.path) {
+            // Encoders hold no conversations.
+            if model.model.config.plan.isCausal, let warning = model.model.chatTemplate.warning(for: section.path) {
                 warn("\(warning). Name another with chat_template in its [[model]]")
             }
             loaded[section.name] = model
@@ -51,7 +53,13 @@ final class ModelRunner: TaskRunner {
             // A name of the catalogue stands for its file, as on the command line.
             let store = PackedModel.folder.map { ModelStore(cache: $0) }
             let path = try store?.resolve(section.path) { Suggestion.nearest(to: $0, in: $1) } ?? section.path
-            let model = try Model(path: path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named))
+            let model = try Model(
+                path: path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named),
+                stretch: section.isContextGiven ? RopeStretch(section.ropeScaling, context: section.context) : nil)
+            guard !section.isContextGiven || section.context <= model.config.contextLength else {
+                let reason = RopeStretch.refusal(of: section.context, trained: model.config.contextLength)
+                throw DaemonError("the model \(section.path): \(reason)", exitStatus: 78)
+            }
             if let expected = section.sha256 {
                 let digest = try SHA256.hexadecimal(ofFile: path)
                 guard digest == expected else {
@@ -109,9 +117,14 @@ final class ModelRunner: TaskRunner {
 
     /// Computes each classifier's prefix and calibration, so that the first event does not wait for them.
     func prepare(_ tasks: [TaskSection]) {
-        for task in tasks where task.kind == .classify && !isCancelled() {
+        extractors.keep(tasks.filter { $0.kind == .extract }.map(\.extractSpec))
+        for task in tasks where !isCancelled() {
             // A task that cannot be prepared says why with its first event.
-            try? classifier(task.classifierSpec).prepare()
+            switch task.kind {
+            case .classify: try? classifier(task.classifierSpec).prepare()
+            case .extract: try? extractor(task.extractSpec).prepare()
+            case .summarize, .detect: break
+            }
         }
     }
 
@@ -169,52 +182,8 @@ final class ModelRunner: TaskRunner {
         return made
     }
 
-    func generate(_ spec: GenerationSpec) throws(EventFailure) -> GenerateAnswer {
-        guard let shared = loaded[spec.model]?.shared else { throw .engine("there is no model named \(spec.model)") }
-        let start = monotonicNanoseconds()
-        let prompt = try tokens(of: spec, for: shared.session.model)
-        // The tasks' prefixes are put aside; they come back with the next event.
-        shared.release()
-        guard let answer = try generate(prompt, spec, on: shared.session, since: start) else { throw .stopped }
-        return answer
-    }
-
-    /// Nil when it was told to stop.
-    private func generate(
-        _ prompt: [Int32], _ spec: GenerationSpec, on session: Session, since start: UInt64
-    ) throws(EventFailure) -> GenerateAnswer? {
-        do throws(GenerationError) {
-            var generator = try Generator(
-                session, prompt: prompt, options: spec.sampling, mostTokens: spec.maxTokens,
-                isCancelled: isCancelled)
-            let prefilled = monotonicNanoseconds()
-            let text = try generator.text()
-            let ended = monotonicNanoseconds()
-            guard generator.ending != .cancelled else { return nil }
-            let tokens = TokenUse(prompt: prompt.count, generated: generator.tokenCount)
-            let effort = Effort(
-                tokens: tokens, prefillSeconds: Double(prefilled - start) / 1e9,
-                decodeSeconds: Double(ended - prefilled) / 1e9)
-            return GenerateAnswer(text: text, effort: effort)
-        } catch {
-            throw .engine(error.description)
-        }
-    }
-
-    private func tokens(of spec: GenerationSpec, for model: Model) throws(EventFailure) -> [Int32] {
-        do throws(TokenizerError) {
-            let tokenizer = try model.tokenizer
-            guard !spec.raw else { return tokenizer.encode(spec.prompt, addSpecial: true, parseSpecial: true) }
-            let message = ChatMessage(.user, spec.prompt)
-            return tokenizer.encode(
-                model.chatTemplate.segments([message], addGenerationPrompt: true), addSpecial: true)
-        } catch {
-            throw .engine(error.description)
-        }
-    }
-
     /// A task's adapters, opened once for all tasks that name them; nil for the model's.
-    private func adapters(_ names: [String]?, of model: String) throws(TaskError) -> [ScaledAdapter]? {
+    func adapters(_ names: [String]?, of model: String) throws(TaskError) -> [ScaledAdapter]? {
         guard let names, let loaded = loaded[model] else { return nil }
         let key = [model] + names
         if let known = adapters[key] { return known }
@@ -255,18 +224,5 @@ extension ClassifyPrompt {
         var result = ClassifyPrompt.standard
         result.system = prompt.contains("{{labels}}") ? prompt : "\(prompt) Answer with one label: {{labels}}."
         return result
-    }
-}
-
-extension GenerationSpec {
-    /// What a request leaves out has llama.cpp's defaults.
-    var sampling: SamplerOptions {
-        var options = SamplerOptions(temperature: Float(temperature))
-        if let topK { options.topK = topK }
-        if let topP { options.topP = Float(topP) }
-        if let minP { options.minP = Float(minP) }
-        if let repeatPenalty { options.repeatPenalty = Float(repeatPenalty) }
-        if let seed { options.seed = seed }
-        return options
     }
 }

@@ -48,6 +48,19 @@ public struct SummarySpec: Sendable, Hashable {
     public var lora: [String]?
 }
 
+/// What defines an extractor: equal specs share their compiled schema and prepared prompt.
+public struct ExtractSpec: Sendable, Hashable {
+    public var model: String
+    /// A JSON Schema's text.
+    public var schema: String
+    /// Nil: the kind's default.
+    public var prompt: String?
+    public var maxTokens: Int
+    public var lora: [String]?
+    /// Whether the schema came in a message: it may cost less then.
+    public var isRequest = false
+}
+
 public struct GenerationSpec: Sendable, Equatable {
     public var model: String
     public var prompt: String
@@ -106,6 +119,31 @@ public struct GenerateAnswer: Sendable {
     }
 }
 
+public struct ExtractAnswer: Sendable {
+    /// JSON on one line that the schema allows.
+    public var json: String
+    /// Whether `max_tokens` cut it: the rest is then the shortest that the schema allows.
+    public var isCut: Bool
+    public var effort: Effort
+
+    public init(json: String, isCut: Bool, effort: Effort) {
+        self.json = json
+        self.isCut = isCut
+        self.effort = effort
+    }
+}
+
+public struct EmbedAnswer: Sendable {
+    /// Of length one.
+    public var embedding: [Float]
+    public var effort: Effort
+
+    public init(embedding: [Float], effort: Effort) {
+        self.embedding = embedding
+        self.effort = effort
+    }
+}
+
 /// A loaded model as `info` publishes it.
 public struct ModelInfo: Sendable, Equatable {
     public var name: String
@@ -142,7 +180,9 @@ public protocol TaskRunner: AnyObject {
     /// Several texts, each answered as if it were alone; a runner that can computes them together.
     func classify(_ texts: [String], _ spec: ClassifierSpec) -> [Result<ClassifyAnswer, EventFailure>]
     func summarize(_ events: [WindowEvent], _ spec: SummarySpec) throws(EventFailure) -> SummaryAnswer
+    func extract(_ text: String, _ spec: ExtractSpec) throws(EventFailure) -> ExtractAnswer
     func generate(_ spec: GenerationSpec) throws(EventFailure) -> GenerateAnswer
+    func embed(_ text: String, model: String) throws(EventFailure) -> EmbedAnswer
 }
 
 extension TaskRunner {

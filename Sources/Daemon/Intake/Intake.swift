@@ -168,7 +168,7 @@ final class Intake: Sendable {
                 }
             default:
                 let text = try EventText.make(topic: event.topic, payload: payload, template: task.text)
-                job.work = .classify(text, task.classifierSpec)
+                job.work = task.work(text)
                 scheduler.offer(job)
             }
         } catch {
@@ -235,7 +235,7 @@ extension Intake {
         Job(
             id: event.id, task: task, topic: event.topic, received: event.received, ready: time.monotonic(),
             deadline: deadline(of: task, received: event.received), priority: task.priority,
-            origin: .event(spooled: isSpooled), reply: event.reply, work: .classify("", task.classifierSpec))
+            origin: .event(spooled: isSpooled), reply: event.reply, work: task.work(""))
     }
 
     /// On the monotonic clock, so that a wall clock set forward at start-up does not expire everything.

@@ -40,21 +40,32 @@ struct Request {
         return RequestError("\(EventFailure.oversize(bytes: message.originalSize, limit: message.payload.count))")
     }
 
+    /// The same where a part would pass for the whole: refused, not cut, when it is too long.
+    func wholeText() throws(RequestError) -> String {
+        let text = try text(longest: .max)
+        guard text.utf8.count <= EventText.longest * 4 else {
+            throw RequestError("text is longer than 32 KiB. Send it in parts")
+        }
+        return text
+    }
+
     /// The text to work on: `text`, or `payload` read as an event would be, or the whole message.
-    func text(topic: String = "", template: EventTemplate? = nil) throws(RequestError) -> String {
+    func text(
+        topic: String = "", template: EventTemplate? = nil, longest: Int = EventText.longest
+    ) throws(RequestError) -> String {
         let payload: Payload
         switch (fields["payload"], fields["text"], plain) {
         case (.string(let text)?, _, _): payload = Payload(Array(text.utf8))
         case (let value?, _, _): payload = Payload(Array(value.text.utf8))
         case (nil, .string(let text)?, _):
-            let cleaned = EventText.clean(text, longest: EventText.longest)
+            let cleaned = EventText.clean(text, longest: longest)
             guard !cleaned.isEmpty else { throw RequestError("text is empty") }
             return cleaned
         case (nil, nil, let text?): payload = Payload(Array(text.utf8))
         default: throw RequestError("text is missing: send {\"text\": \"…\"}")
         }
         do {
-            return try EventText.make(topic: topic, payload: payload, template: template)
+            return try EventText.make(topic: topic, payload: payload, template: template, longest: longest)
         } catch {
             throw RequestError(error.description)
         }

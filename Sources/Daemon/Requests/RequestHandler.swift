@@ -1,6 +1,8 @@
+import Constraints
 import JSON
 import Linux
 import Spool
+import Tasks
 import Transport
 
 /// Answers requests: at once where nothing is computed, otherwise through the engine's queue.
@@ -33,7 +35,9 @@ struct RequestHandler: Sendable {
         case "reload": reload { [outbox] in outbox.reply(request.reply, $0) }
         case "classify": try classify(request)
         case "summarize": try summarizeText(request)
+        case "extract": try extract(request)
         case "generate": try generate(request)
+        case "embed": try embed(request)
         default:
             let levels = request.verb.split(separator: "/", omittingEmptySubsequences: false)
             guard levels.count == 3, levels[0] == "task", levels[2] == "run" else {
@@ -77,6 +81,44 @@ struct RequestHandler: Sendable {
         queue(.summarize(window, spec), task: nil, request)
     }
 
+    private func extract(_ request: Request) throws(RequestError) {
+        let configuration = configuration()
+        if let name = try request.string("task") {
+            guard let task = configuration.task(named: name), task.kind == .extract else {
+                throw RequestError("there is no extract task named \(name.prefix(64))")
+            }
+            return queue(task.work(try request.text(template: task.text)), task: task, request)
+        }
+        guard let schema = request.fields["schema"] else {
+            throw RequestError(
+                "schema is missing: send {\"text\": \"…\", \"schema\": {\"type\": \"object\", …}} or a task")
+        }
+        guard schema.object != nil else { throw RequestError("schema must be a JSON Schema, an object") }
+        let text = schema.text
+        let limit = Grammar.Limits.request.bytes
+        guard text.utf8.count <= limit else {
+            throw RequestError(
+                "the schema has \(text.utf8.count) bytes, a request's may have \(limit). Configure a task with it")
+        }
+        let spec = ExtractSpec(
+            model: try model(request, configuration), schema: text, prompt: try prompt(request),
+            maxTokens: try request.integer("max_tokens", in: 1...4096) ?? Extractor.standardMostTokens,
+            isRequest: true)
+        queue(.extract(try request.wholeText(), spec), task: nil, request)
+    }
+
+    private func embed(_ request: Request) throws(RequestError) {
+        let model = try model(request, configuration())
+        queue(.embed(try request.wholeText(), model: model), task: nil, request)
+    }
+
+    /// A prompt of its own; the model's context is shorter than this cap in all but odd cases.
+    private func prompt(_ request: Request) throws(RequestError) -> String? {
+        guard let prompt = try request.string("prompt") else { return nil }
+        guard prompt.utf8.count <= EventText.longest * 4 else { throw RequestError("prompt is longer than 32 KiB") }
+        return prompt
+    }
+
     private func generate(_ request: Request) throws(RequestError) {
         var prompt = try request.string("prompt") ?? request.plain ?? ""
         if prompt.isEmpty { prompt = try request.string("text") ?? "" }
@@ -94,14 +136,14 @@ struct RequestHandler: Sendable {
         queue(.generate(spec), task: nil, request)
     }
 
-    /// A classify task runs on the request's text; a summary's window is closed now.
+    /// A classify or extract task runs on the request's text; a summary's window is closed now.
     private func run(task name: String, _ request: Request) throws(RequestError) {
         guard let task = configuration().task(named: name) else {
             throw RequestError("there is no task named \(name.prefix(64))")
         }
         switch task.kind {
-        case .classify:
-            queue(.classify(try request.text(template: task.text), task.classifierSpec), task: task, request)
+        case .classify, .extract:
+            queue(task.work(try request.text(template: task.text)), task: task, request)
         case .summarize:
             guard let window = windows.close(name) else { throw RequestError("the window of \(name) has no events") }
             let job = Job(
@@ -109,7 +151,7 @@ struct RequestHandler: Sendable {
                 deadline: nil, priority: max(task.priority, Self.priority), origin: .window, reply: request.reply,
                 work: .summarize(window, task.summarySpec))
             scheduler.offer(job)
-        case .extract, .detect: throw RequestError("\(task.kind.rawValue) is not supported by this build")
+        case .detect: throw RequestError("\(task.kind.rawValue) is not supported by this build")
         }
     }
 
@@ -132,5 +174,13 @@ struct RequestHandler: Sendable {
 
 extension TaskSection {
     var classifierSpec: ClassifierSpec { ClassifierSpec(model: model, labels: labels, prompt: prompt, lora: lora) }
+    var extractSpec: ExtractSpec {
+        ExtractSpec(model: model, schema: schema ?? "", prompt: prompt, maxTokens: maxTokens, lora: lora)
+    }
     var summarySpec: SummarySpec { SummarySpec(model: model, prompt: prompt, maxTokens: maxTokens, lora: lora) }
+
+    /// What is to be done with the text of one event; summaries work on windows instead.
+    func work(_ text: String) -> Job.Work {
+        kind == .extract ? .extract(text, extractSpec) : .classify(text, classifierSpec)
+    }
 }

@@ -19,7 +19,9 @@ public struct Job: Sendable {
     public enum Work: Sendable {
         case classify(String, ClassifierSpec)
         case summarize(ClosedWindow, SummarySpec)
+        case extract(String, ExtractSpec)
         case generate(GenerationSpec)
+        case embed(String, model: String)
     }
 
     /// What asked for it.
@@ -61,7 +63,11 @@ public struct Job: Sendable {
         switch work {
         case .classify(let text, _): return overhead + text.utf8.count
         case .summarize(let window, _): return overhead + window.bytes
+        // A task's schema is shared by all its jobs, a request's is its own.
+        case .extract(let text, let spec):
+            return overhead + text.utf8.count + (task == nil ? spec.schema.utf8.count : 0)
         case .generate(let spec): return overhead + spec.prompt.utf8.count
+        case .embed(let text, _): return overhead + text.utf8.count
         }
     }
 
@@ -69,7 +75,9 @@ public struct Job: Sendable {
         switch work {
         case .classify(_, let spec): spec.model
         case .summarize(_, let spec): spec.model
+        case .extract(_, let spec): spec.model
         case .generate(let spec): spec.model
+        case .embed(_, let model): model
         }
     }
 }
