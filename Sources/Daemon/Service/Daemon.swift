@@ -91,7 +91,7 @@ public final class Daemon: Sendable {
         health = HealthPublisher(
             monitor: HealthMonitor(tree: parts.tree, options: Self.monitorOptions(configuration, parts)),
             device: device, time: parts.time,
-            mqtt: { Self.mqttHealth(parts) },
+            mqtt: { Self.mqttHealth(parts, live) },
             engine: { Self.engineHealth($0, scheduler, engine, publisher, latency) },
             spoolBytes: { (try? parts.spool.counts())?.bytesOnDisk })
         log.onPublish { outbox.sendTransient(MQTTMessage(topic: "\(base)/log", payload: $0)) }
@@ -125,18 +125,31 @@ public final class Daemon: Sendable {
         switch event {
         case .connected(let sessionPresent):
             log.notice("connected to the broker\(sessionPresent ? ", session resumed" : "")")
+            parts.notifier.status("connected to the broker")
             live.noteConnection()
             outbox.connected()
             // Who looks at a device that just came back wants to know how it is now.
             health.publishNext()
             sampleHealth()
-        case .disconnected(let reason):
-            outbox.disconnected()
-            log.warning("no connection to the broker: \(reason)", every: "disconnected")
+        case .disconnected(let problem): disconnected(problem)
         case .subscriptionRefused(let filter, let reason):
             log.error("the broker refuses the subscription \(filter): \(reason). Check its access rules")
         case .published(let token): outbox.published(token)
         case .publishRefused(let token, let reason): outbox.refused(token, reason: reason)
+        }
+    }
+
+    private func disconnected(_ problem: ConnectionProblem) {
+        outbox.disconnected()
+        guard problem.retry != .atOnce else { return log.notice("no connection to the broker: \(problem.reason)") }
+        live.note(problem.fault)
+        // The kind first: `systemctl status` and whoever searches the journal shall not have to know the sentences.
+        let line = "no connection to the broker (\(problem.fault.rawValue)): \(problem)"
+        parts.notifier.status(line)
+        if problem.retry == .never {
+            log.error(line)
+        } else {
+            log.warning(line, every: "disconnected \(problem.fault)")
         }
     }
 
