@@ -214,7 +214,7 @@ hang() { # hang NAME HOW: something holds the daemon while events come; the watc
     restarted() { (($(restarts) > before)); }
     wait_for 120 "the restart by the watchdog ($name)" restarted
     release
-    wait "$sent"
+    wait "$sent" 2>/dev/null || true
     all_answered() { (($(answered "$name") == events)); }
     wait_for 180 "the answers to all $events events of $name, $(answered "$name") came," all_answered
     shown "$name: killed by the watchdog and restarted, all $events events answered"
@@ -224,21 +224,25 @@ release() { [[ -z $keeper ]] || kill "$keeper" 2>/dev/null || true; keeper=''; }
 stop_process() { kill -STOP "$(outer_pid)"; }
 # Holds the engine's thread alone, as a deadlock would, while all others go on.
 stop_engine() {
-    python3 - "$(outer_pid)" <<'PYTHON' &
+    local thread
+    thread=$(grep -lx martlet-engine "/proc/$(outer_pid)"/task/*/comm 2>/dev/null | head -1)
+    thread=${thread%/comm}
+    python3 - "${thread##*/}" <<'PYTHON' &
 import ctypes, os, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long] * 4
-process = sys.argv[1]
-for task in os.listdir(f"/proc/{process}/task"):
-    if open(f"/proc/{process}/task/{task}/comm").read().strip() == "martlet-engine":
-        assert libc.ptrace(0x4206, int(task), 0, 0) == 0, ctypes.get_errno()  # PTRACE_SEIZE
-        assert libc.ptrace(0x4207, int(task), 0, 0) == 0, ctypes.get_errno()  # PTRACE_INTERRUPT
-        while os.path.exists(f"/proc/{process}/task/{task}"):
-            try: os.waitpid(int(task), os.WNOHANG | 0x40000000)  # __WALL
-            except ChildProcessError: break
-            time.sleep(0.2)
+thread = int(sys.argv[1])
+assert libc.ptrace(0x4206, thread, 0, 0) == 0, ctypes.get_errno()  # PTRACE_SEIZE
+assert libc.ptrace(0x4207, thread, 0, 0) == 0, ctypes.get_errno()  # PTRACE_INTERRUPT
+while os.path.exists(f"/proc/{thread}"):
+    try: os.waitpid(thread, os.WNOHANG | 0x40000000)  # __WALL
+    except ChildProcessError: break
+    time.sleep(0.2)
 PYTHON
     keeper=$!
+    # All events are taken while nothing is computed.
+    wait "$sent"
+    shown "$name: the engine hangs, and the spool holds $(queue "$name" | tail -1) events"
 }
 hang stopped stop_process
 hang engine stop_engine

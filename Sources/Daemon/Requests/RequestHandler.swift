@@ -34,6 +34,8 @@ struct RequestHandler: Sendable {
         case "classify": try classify(request)
         case "summarize": try summarizeText(request)
         case "generate": try generate(request)
+        case "model/load" where !configuration().requests.modelLoad:
+            throw RequestError("loading models by request is off. Set [requests] model_load = true")
         default:
             let levels = request.verb.split(separator: "/", omittingEmptySubsequences: false)
             guard levels.count == 3, levels[0] == "task", levels[2] == "run" else {
