@@ -43,3 +43,33 @@ void martlet_explain_lost_pages(const char *line, int status) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
 }
+
+static int crash_descriptor = -1;
+
+static void on_fatal_signal(int number) {
+    ssize_t written = pwrite(crash_descriptor, "!", 1, 0);
+    (void)written;
+    // SA_RESETHAND has put the default action back; this one is delivered when the handler returns.
+    raise(number);
+}
+
+void martlet_mark_crashes(int descriptor) {
+    static const int fatal[] = {SIGSEGV, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+    crash_descriptor = descriptor;
+    struct sigaction action = {.sa_handler = on_fatal_signal, .sa_flags = SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) sigaction(fatal[i], &action, NULL);
+}
+
+void martlet_start_anew(char *const *arguments) {
+    // A signal mask and ignored signals outlive exec; threads of Dispatch block nearly all of them.
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    // Not every library opens its sockets to be closed; before Linux 5.11 these few are found one by one.
+    if (syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) != 0) {
+        for (int descriptor = 3; descriptor < 1024; descriptor++) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    }
+    execv("/proc/self/exe", arguments);
+}

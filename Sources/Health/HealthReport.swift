@@ -146,13 +146,25 @@ public struct MQTTHealth: Codable, Sendable, Equatable {
     public var published: Int
     /// Results waiting on disk for the broker.
     public var spooled: Int
+    /// What kind of trouble the last interruption was: `dns`, `network`, `tls`, `credentials`, `access` and so on; absent
+    /// without one.
+    public var lastProblem: String?
 
-    public init(connected: Bool, reconnects: Int = 0, received: Int = 0, published: Int = 0, spooled: Int = 0) {
+    public init(
+        connected: Bool, reconnects: Int = 0, received: Int = 0, published: Int = 0, spooled: Int = 0,
+        lastProblem: String? = nil
+    ) {
         self.connected = connected
         self.reconnects = reconnects
         self.received = received
         self.published = published
         self.spooled = spooled
+        self.lastProblem = lastProblem
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case connected, reconnects, received, published, spooled
+        case lastProblem = "last_problem"
     }
 }
 
@@ -161,6 +173,8 @@ public struct EngineHealth: Codable, Sendable, Equatable {
     public var queue: Int
     public var dropped: Int
     public var expired: Int
+    /// Events that were set aside because the process died of them.
+    public var quarantined: Int
     /// Tokens a second; absent until something was measured.
     public var prefillTPS: Double?
     public var decodeTPS: Double?
@@ -171,12 +185,14 @@ public struct EngineHealth: Codable, Sendable, Equatable {
     public var governor: String
 
     public init(
-        queue: Int = 0, dropped: Int = 0, expired: Int = 0, prefillTPS: Double? = nil, decodeTPS: Double? = nil,
+        queue: Int = 0, dropped: Int = 0, expired: Int = 0, quarantined: Int = 0, prefillTPS: Double? = nil,
+        decodeTPS: Double? = nil,
         latencyMS: LatencyHealth? = nil, threads: Int, governor: String = Budget.Level.full.rawValue
     ) {
         self.queue = queue
         self.dropped = dropped
         self.expired = expired
+        self.quarantined = quarantined
         self.prefillTPS = prefillTPS
         self.decodeTPS = decodeTPS
         self.latencyMS = latencyMS
@@ -185,7 +201,7 @@ public struct EngineHealth: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case queue, dropped, expired
+        case queue, dropped, expired, quarantined
         case prefillTPS = "prefill_tps"
         case decodeTPS = "decode_tps"
         case latencyMS = "latency_ms"

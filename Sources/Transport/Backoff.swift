@@ -4,6 +4,8 @@
 struct Backoff {
     /// Milliseconds of the first and of the longest wait, before jitter.
     let range: ClosedRange<Int>
+    /// How much longer the waits are where nothing changes by itself.
+    static let slowness = 8
     private var next: Int
 
     init(range: ClosedRange<Int>) {

@@ -84,6 +84,13 @@ public final class InMemoryBroker: Sendable {
         runWork()
     }
 
+    /// Connects a transport that has lost its connection.
+    func reattach(_ transport: InMemoryTransport) {
+        guard !transport.isConnected else { return }
+        connect(transport)
+        runWork()
+    }
+
     func detach(_ transport: InMemoryTransport) {
         let id = transport.options.clientID
         transport.setConnected(false)
@@ -135,7 +142,10 @@ extension InMemoryBroker {
             state.sessions[id]?.refusing = false
             return state.sessions[id].map { !$0.subscriptions.isEmpty || !$0.queue.isEmpty } ?? false
         }
-        guard let present else { return transport.report(.disconnected(reason: "the broker does not answer")) }
+        guard let present else {
+            let problem = ConnectionProblem(.network, "the broker does not answer")
+            return transport.report(.disconnected(problem))
+        }
         enqueue { [self] in
             transport.setConnected(true)
             transport.report(.connected(sessionPresent: present))
@@ -151,7 +161,7 @@ extension InMemoryBroker {
         }
         guard let transport, transport.isConnected else { return }
         transport.setConnected(false)
-        transport.report(.disconnected(reason: reason))
+        transport.report(.disconnected(ConnectionProblem(.network, reason)))
         if sendWill, let will { enqueue { [self] in route(will) } }
     }
 

@@ -75,6 +75,9 @@ public final class InMemoryTransport: MessageTransport {
         broker.publish(message, token: token, from: self)
     }
 
+    /// There is no login here: this only makes an attempt, if the connection is away.
+    public func renew(_ options: MQTTOptions) { broker.reattach(self) }
+
     public func stop(drainFor: Duration) {
         broker.detach(self)
         state.withLock { state in

@@ -9,14 +9,16 @@ extension MQTTClient {
     }
 
     func setCallbacks(_ handle: MQTTHandle) {
-        mosquitto_connect_v5_callback_set(handle.pointer) { _, context, code, flags, _ in
-            MQTTClient.client(context)?.connackReceived(code: code, sessionPresent: flags & 1 != 0)
+        mosquitto_connect_v5_callback_set(handle.pointer) { _, context, code, flags, properties in
+            let reference = code == 0 ? nil : MQTTClient.string(MQTT_PROP_SERVER_REFERENCE, properties)
+            MQTTClient.client(context)?.connackReceived(
+                code: code, sessionPresent: flags & 1 != 0, reference: reference)
         }
-        mosquitto_disconnect_v5_callback_set(handle.pointer) { _, context, code, _ in
+        mosquitto_disconnect_v5_callback_set(handle.pointer) { _, context, code, properties in
             // 128 and above is the broker's reason from its DISCONNECT packet; below are libmosquitto's own codes.
-            if code >= 128 {
-                MQTTClient.client(context)?.noteEnd("the broker closed the connection: \(MQTTReason.reason(code))")
-            }
+            guard code >= 128, let client = MQTTClient.client(context) else { return }
+            let reference = MQTTClient.string(MQTT_PROP_SERVER_REFERENCE, properties)
+            client.noteEnd { MQTTReason.disconnection(code, options: $0, reference: reference) }
         }
         mosquitto_message_v5_callback_set(handle.pointer) { _, context, message, properties in
             if let message { MQTTClient.client(context)?.messageReceived(message.pointee, properties) }
@@ -28,17 +30,17 @@ extension MQTTClient {
             guard let codes, count > 0 else { return }
             MQTTClient.client(context)?.subscribed(id: id, code: codes[0])
         }
-        mosquitto_log_callback_set(handle.pointer) { _, context, level, text in
-            if let text { MQTTClient.client(context)?.logged(level: level, text) }
+        mosquitto_log_callback_set(handle.pointer) { handle, context, level, text in
+            if let text { MQTTClient.client(context)?.logged(level: level, text, handle) }
         }
     }
 
     /// May be called under `state`'s lock, by a thread that publishes: takes its own locks only.
-    private func logged(level: Int32, _ text: UnsafePointer<CChar>) {
+    private func logged(level: Int32, _ text: UnsafePointer<CChar>, _ handle: OpaquePointer?) {
         if level == MOSQ_LOG_ERR {
-            let line = String(cString: text)
+            guard let failure = TLSFailure(String(cString: text), of: handle) else { return }
             // The first error is the cause, later ones its consequences.
-            lastError.withLock { $0 = $0 ?? line }
+            tlsFailure.withLock { $0 = $0 ?? failure }
         } else if level == MOSQ_LOG_DEBUG, strstr(text, " received PUBLISH (d") != nil {
             // mosquitto_message lacks the DUP flag; the line that libmosquitto logs right before the callback has it:
             // "Client x received PUBLISH (d1, q1, r0, m5, 'topic', ... (3 bytes))". The topic comes behind it, the
@@ -47,12 +49,14 @@ extension MQTTClient {
         }
     }
 
-    private func noteEnd(_ reason: String) {
-        state.withLock { $0.endReason = $0.endReason ?? reason }
+    private func noteEnd(_ problem: (MQTTOptions) -> ConnectionProblem) {
+        state.withLock { $0.endReason = $0.endReason ?? problem($0.way) }
     }
 
-    private func connackReceived(code: Int32, sessionPresent: Bool) {
-        guard code == 0 else { return noteEnd(MQTTReason.refusal(code, options: options)) }
+    private func connackReceived(code: Int32, sessionPresent: Bool, reference: String?) {
+        guard code == 0 else {
+            return noteEnd { MQTTReason.refusal(code, options: $0, reference: reference) }
+        }
         state.withLock { state in
             guard !state.stopping else { return }
             state.connected = true
@@ -116,7 +120,7 @@ extension MQTTClient {
             if acceptance == .accepted { return state.delivered.remember(mark) }
             if handler != nil { state.counters.refused += 1 }
             state.refusing = true
-            state.endReason = "a message could not be stored; the broker sends it again"
+            state.endReason = ConnectionProblem(.local, "a message could not be stored; the broker sends it again")
             state.handle?.breakConnection()
         }
     }
@@ -138,7 +142,7 @@ extension MQTTClient {
         return copy
     }
 
-    private static func string(_ property: mqtt5_property, _ list: OpaquePointer?) -> String? {
+    static func string(_ property: mqtt5_property, _ list: OpaquePointer?) -> String? {
         var text: UnsafeMutablePointer<CChar>?
         // The value is a copy made with malloc.
         guard mosquitto_property_read_string(list, Int32(property.rawValue), &text, false) != nil, let text else {

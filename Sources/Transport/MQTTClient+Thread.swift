@@ -7,6 +7,8 @@ extension MQTTClient {
     /// A connection that lasted this long was a good one: the next back-off starts from the beginning. Shorter ones,
     /// as when two clients with one id push each other out, keep the back-off growing.
     static let goodConnection: UInt64 = 10_000_000_000
+    /// Nanoseconds that a renewal waits for the broker's acknowledgements.
+    static let renewal: UInt64 = 5_000_000_000
     /// Nanoseconds that the goodbye may take.
     static let goodbye: UInt64 = 1_000_000_000
 
@@ -44,13 +46,29 @@ extension MQTTClient {
         var random = SystemRandomNumberGenerator()
         while !isStopping {
             let start = monotonicNanoseconds()
-            let (served, reason) = connectAndServe()
+            let (served, problem) = connectAndServe()
             if isStopping { break }
-            report(.disconnected(reason: reason))
+            report(.disconnected(problem))
             if served, monotonicNanoseconds() &- start >= Self.goodConnection { backoff.reset() }
-            _ = wake.wait(milliseconds: backoff.step(using: &random))
+            switch problem.retry {
+            case .atOnce: break
+            case .soon: pause(backoff.step(using: &random))
+            case .slowly: pause(Backoff.slowness * backoff.step(using: &random))
+            case .never: pause(nil)
+            }
         }
         ended.set()
+    }
+
+    /// Waits for so many milliseconds, or without end; `stop` and `renew` cut it short.
+    private func pause(_ milliseconds: Int?) {
+        if let milliseconds {
+            _ = wake.wait(milliseconds: milliseconds)
+        } else {
+            while !wake.wait(milliseconds: 3_600_000) {}
+        }
+        // `stop` has set its own flag before, which the caller looks at next.
+        wake.clear()
     }
 
     var isStopping: Bool { state.withLock { $0.stopping } }
@@ -62,14 +80,20 @@ extension MQTTClient {
 
     /// One connection from its handle's making to its destruction. Returns whether the broker accepted us, and why the
     /// connection ended.
-    private func connectAndServe() -> (served: Bool, reason: String) {
-        lastError.withLock { $0 = nil }
+    private func connectAndServe() -> (served: Bool, problem: ConnectionProblem) {
+        tlsFailure.withLock { $0 = nil }
+        let options = state.withLock { state in
+            state.used = UsedWay(state.way)
+            state.renewing = nil
+            return state.way
+        }
         let handle: MQTTHandle
         do {
             // Unretained: the network thread holds `self` until it ends, and destroys the handle before.
             handle = try MQTTHandle(options: options, context: Unmanaged.passUnretained(self).toOpaque())
         } catch {
-            return (false, error.description)
+            // Files for TLS may come with a file system that is mounted later.
+            return (false, ConnectionProblem(options.tls == nil ? .local : .tls, error.description))
         }
         setCallbacks(handle)
         let before = state.withLock { state in
@@ -79,16 +103,18 @@ extension MQTTClient {
             state.endReason = nil
             return state.connections
         }
-        var failure = "the connection ended"
+        var failure: ConnectionProblem
         let code = handle.connect(options)
         if code == MOSQ_ERR_SUCCESS.code {
-            failure = serve(handle)
+            failure = serve(handle, options)
         } else {
-            failure = MQTTReason.failure(code, errno: errno, log: lastError.withLock { $0 })
-            failure = "cannot connect to \(options.host):\(options.port): \(failure)"
+            failure = MQTTReason.failure(code, errno: errno, tls: tlsFailure.withLock { $0 }, options: options)
+            failure.reason = "cannot connect to \(options.host):\(options.port): \(failure.reason)"
         }
-        let (served, reason) = state.withLock { state in
+        let (served, problem) = state.withLock { state in
             state.handle = nil
+            if state.renewing != nil { failure = Self.renewed }
+            state.renewing = nil
             state.connected = false
             state.outstanding.removeAll(keepingCapacity: true)
             state.outstandingBytes = 0
@@ -96,29 +122,34 @@ extension MQTTClient {
             return (state.connections > before, state.endReason ?? failure)
         }
         handle.destroy()
-        return (served, reason)
+        return (served, problem)
     }
 
     /// Runs the network until the connection ends; returns why, as far as the return code tells.
-    private func serve(_ handle: MQTTHandle) -> String {
+    private func serve(_ handle: MQTTHandle, _ options: MQTTOptions) -> ConnectionProblem {
         let start = monotonicNanoseconds()
         var stopSeen: UInt64?
         while true {
-            let (connected, stopping, refusing) = state.withLock { ($0.connected, $0.stopping, $0.refusing) }
             let now = monotonicNanoseconds()
-            if refusing { return "a message was refused" }
+            let (connected, stopping, refusing) = state.withLock { state in
+                let leaving = state.renewing.map { state.outstanding.isEmpty || now &- $0 > Self.renewal } ?? false
+                if leaving, stopSeen == nil { mosquitto_disconnect_v5(handle.pointer, 0, nil) }
+                return (state.connected, state.stopping || leaving, state.refusing)
+            }
+            if refusing { return ConnectionProblem(.local, "a message was refused") }
             if stopping {
                 let since = stopSeen ?? now
                 stopSeen = since
-                if !connected || now &- since > Self.goodbye { return "stopped" }
+                if !connected || now &- since > Self.goodbye { return ConnectionProblem(.local, "stopped") }
             } else if !connected, now &- start > UInt64(max(1, options.connectTimeout)) &* 1_000_000_000 {
-                return "the broker at \(options.host):\(options.port) took the connection but did not answer"
+                return ConnectionProblem(
+                    .network, "the broker at \(options.host):\(options.port) took the connection but did not answer")
             }
             // Publishing wakes the loop through libmosquitto's socket pair, and it wakes itself for the keep-alive;
             // the limit only bounds how late our own deadlines are seen.
             let code = mosquitto_loop(handle.pointer, connected && !stopping ? 10_000 : 200, 1)
             if code != MOSQ_ERR_SUCCESS.code {
-                return MQTTReason.failure(code, errno: errno, log: lastError.withLock { $0 })
+                return MQTTReason.failure(code, errno: errno, tls: tlsFailure.withLock { $0 }, options: options)
             }
         }
     }

@@ -10,6 +10,7 @@ import Synchronization
 ///
 /// Ownership: the network thread retains the client from `start` to its end, so `stop` must be called.
 public final class MQTTClient: MessageTransport {
+    /// As it was made; `renew` changes the way to the broker, which `state` keeps.
     public let options: MQTTOptions
 
     struct Outstanding {
@@ -28,7 +29,14 @@ public final class MQTTClient: MessageTransport {
         /// A message was refused on this connection: nothing more is taken from it.
         var refusing = false
         /// Why this connection ends, when a callback knows better than the loop's return code.
-        var endReason: String?
+        var endReason: ConnectionProblem?
+        /// How the next connection is made.
+        var way: MQTTOptions
+        /// The way of the connection in use, with what its files were like.
+        var used: UsedWay?
+        /// Since when this connection is to end and another to be made, in monotonic nanoseconds: as soon as nothing is
+        /// on its way any more.
+        var renewing: UInt64?
         /// Messages on their way by packet id.
         var outstanding: [Int32: Outstanding] = [:]
         var outstandingBytes = 0
@@ -42,10 +50,10 @@ public final class MQTTClient: MessageTransport {
         var delivered = DeliveryMemory()
     }
 
-    let state = Mutex(State())
-    /// libmosquitto's last error line; it alone tells why TLS failed. A lock of its own: it is written while others
-    /// are held.
-    let lastError = Mutex<String?>(nil)
+    let state: Mutex<State>
+    /// The first thing that went wrong with TLS on this connection. A lock of its own: it is written while others are
+    /// held.
+    let tlsFailure = Mutex<TLSFailure?>(nil)
     /// Whether the PUBLISH being handled has its DUP flag set; written and read on the network thread only.
     let redelivery = Atomic(false)
     /// Ends a back-off early at `stop`.
@@ -65,6 +73,7 @@ public final class MQTTClient: MessageTransport {
         var options = options
         if options.clientID.isEmpty { options.clientID = "martlet-\(UInt64.random(in: 0...UInt64.max))" }
         self.options = options
+        state = Mutex(State(way: options))
     }
 
     private static func check(_ options: MQTTOptions) throws(TransportError) {
@@ -146,6 +155,7 @@ public final class MQTTClient: MessageTransport {
         guard isValidTopic(message.topic) else { throw .invalidTopic(message.topic) }
         let failure = state.withLock { state -> TransportError? in
             guard state.connected, !state.stopping, let handle = state.handle else { return .notConnected }
+            guard state.renewing == nil else { return .busy }
             let bytes = message.payload.count
             let room = state.outstandingBytes + bytes <= options.maxOutstandingBytes || state.outstanding.isEmpty
             guard room, state.outstanding.count < options.maxOutstanding else { return .busy }

@@ -69,6 +69,11 @@ struct MQTTHandle: @unchecked Sendable {  // libmosquitto locks inside; destroy 
                 try check(code, "TLS files")
             }
         }
+        // libmosquitto takes this for the oldest version, and 1.2 when nothing is said.
+        if tls.oldest == .v13 {
+            // 1: the broker's certificate is checked, as by default.
+            try check(mosquitto_tls_opts_set(pointer, 1, "tlsv1.3", nil), "TLS version")
+        }
         if tls.insecure { try check(mosquitto_tls_insecure_set(pointer, true), "TLS host name check") }
     }
 

@@ -4,11 +4,15 @@ public struct MQTTOptions: Sendable, Equatable {
 
     /// TLS, as used by mqtts://.
     public struct TLS: Sendable, Equatable {
+        public enum Version: Sendable, Equatable { case v12, v13 }
+
         /// PEM file of the authorities to trust; nil: the system's.
         public var caFile: String?
         /// Client certificate and its key, PEM; both or none.
         public var certFile: String?
         public var keyFile: String?
+        /// The oldest version that is accepted.
+        public var oldest = Version.v12
         /// Accepts any host name in the broker's certificate. For tests only.
         public var insecure = false
 

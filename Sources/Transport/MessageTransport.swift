@@ -12,8 +12,8 @@ public enum TransportEvent: Sendable, Equatable {
     /// The broker accepted us and all subscriptions have been sent again. Whatever was published before and not
     /// reported as `published` is forgotten by the transport: publish it again now.
     case connected(sessionPresent: Bool)
-    /// The connection ended or an attempt failed. One sentence; the next attempt follows by itself.
-    case disconnected(reason: String)
+    /// The connection ended or an attempt failed. The next attempt follows by itself, unless it says `.never`.
+    case disconnected(ConnectionProblem)
     /// The broker does not let us read `filter`; asked again at the next connection.
     case subscriptionRefused(filter: String, reason: String)
     /// QoS 1: the broker has taken the message. QoS 0: it has left this machine's process.
@@ -62,6 +62,11 @@ public protocol MessageTransport: Sendable {
 
     /// Adds subscriptions, now and after every reconnect; the same filter again replaces its QoS.
     func subscribe(_ subscriptions: [MQTTSubscription]) throws(TransportError)
+
+    /// Takes over host, port, TLS, user name and password of `options`, and makes an attempt at once when there is no
+    /// connection. A connection is made anew if any of that is different now, also the contents of certificate files;
+    /// before that, what is on its way is waited for. The session in the broker stays.
+    func renew(_ options: MQTTOptions)
 
     /// Removes subscriptions, here and in the broker's session.
     func unsubscribe(_ filters: [String])

@@ -146,8 +146,9 @@ final class Demo {
     private func handle(_ item: DemoInbox.Item) throws {
         switch item {
         case .message(let message, let time): try handle(message, at: time)
-        case .event(.disconnected(let reason)):
-            throw CommandError(.unavailable, "cannot reach the broker at \(client.options.host): \(reason). Start it")
+        case .event(.disconnected(let problem)):
+            let place = client.options.host
+            throw CommandError(.unavailable, "cannot reach the broker at \(place): \(problem.reason). Start it")
         case .event(.subscriptionRefused(let filter, let reason)):
             throw CommandError(.unavailable, "the broker refuses \(filter): \(reason). Allow it in its access rules")
         case .event(.publishRefused(_, let reason)):

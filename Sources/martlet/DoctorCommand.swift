@@ -6,7 +6,6 @@ import Health
 import JSON
 import Kernels
 import Linux
-import Transport
 
 /// `martlet doctor`: looks at the board and the broker, and says what to do about what it finds.
 struct DoctorCommand: ParsableCommand {
@@ -28,7 +27,7 @@ struct DoctorCommand: ParsableCommand {
             Examination(
                 readings: readings, board: board, features: CPUFeatures.detect().description,
                 tier: try KernelTier.choose().rawValue, modelMB: configuration.map(Self.megabytesNeeded)))
-        if let configuration { findings.append(Self.broker(configuration)) }
+        if let configuration { findings += BrokerCheck.findings(configuration) }
         for finding in findings { writeOutput(json ? Self.line(finding) : Self.text(finding)) }
         if findings.contains(where: { $0.severity == .problem }) { throw ExitCode(ExitStatus.unavailable.rawValue) }
     }
@@ -39,18 +38,6 @@ struct DoctorCommand: ParsableCommand {
         }
         // What the daemon itself takes besides the weights.
         return bytes >> 20 + 24
-    }
-
-    /// Connects once, without touching the daemon's own session.
-    private static func broker(_ configuration: Configuration) -> Finding {
-        let name = "\(configuration.broker.host):\(configuration.broker.port)"
-        let security = configuration.broker.tls ? "over TLS" : "without TLS"
-        guard let reason = MQTTClient.probe(configuration.mqttOptions, timeout: .seconds(5)) else {
-            return Finding(.ok, "broker", "\(name) accepts us \(security)")
-        }
-        return Finding(
-            .problem, "broker", "\(name) did not accept us: \(reason)",
-            advice: "Check that the broker runs, its address, and the user name and password")
     }
 
     private static func text(_ finding: Finding) -> String {

@@ -136,7 +136,8 @@ final class Harness: Sendable {
     init(
         _ tasks: String = Harness.tasks, limits: String = "", broker: InMemoryBroker = InMemoryBroker(),
         spool: Spool? = nil, tree: FileTree = .machine, start: Bool = true, reload: (@Sendable () -> String)? = nil,
-        makeRunner: TaskRunnerFactory? = nil, model: String = "",
+        makeRunner: TaskRunnerFactory? = nil, model: String = "", ledger: WorkLedger? = nil,
+        onHang: (@Sendable () -> Void)? = nil,
         pack: (@Sendable (String, @Sendable () -> Bool) -> PackingResult)? = nil
     ) throws {
         @Sendable func whole(_ tasks: String) -> String {
@@ -168,6 +169,8 @@ final class Harness: Sendable {
         parts.time = clock.source
         parts.tree = tree
         parts.pack = pack
+        parts.ledger = ledger
+        parts.onHang = onHang
         if let reload {
             parts.loadConfiguration = { () throws(ConfigurationError) in
                 try Configuration.parse(Array(whole(reload()).utf8), file: "m.toml", context: testContext)

@@ -61,7 +61,10 @@ public final class Recorder: Sendable {
     public var events: [TransportEvent] { state.withLock { $0.events } }
     public var connections: Int { events.filter { if case .connected = $0 { true } else { false } }.count }
     public var reasons: [String] {
-        events.compactMap { if case .disconnected(let reason) = $0 { reason } else { nil } }
+        events.compactMap { if case .disconnected(let problem) = $0 { problem.reason } else { nil } }
+    }
+    public var problems: [ConnectionProblem] {
+        events.compactMap { if case .disconnected(let problem) = $0 { problem } else { nil } }
     }
     public var published: [UInt64] {
         events.compactMap { if case .published(let token) = $0 { token } else { nil } }

@@ -208,7 +208,7 @@ import Testing
         try recorder.connect(client)
         #expect(MQTTClient.probe(options) == nil)
         harness.stop()
-        #expect(MQTTClient.probe(options)?.contains("connection refused") == true)
+        #expect(MQTTClient.probe(options)?.reason.contains("connection refused") == true)
         #expect(MQTTClient.libraryVersion.split(separator: ".").count == 3)
         // The running client kept its connection until the broker went.
         #expect(eventually { !recorder.reasons.isEmpty } && recorder.connections == 1)

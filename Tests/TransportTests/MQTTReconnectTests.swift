@@ -236,7 +236,11 @@ final class SilentServer: Sendable {
 
     init() throws {
         port = try #require(PrivateBroker.freePort())
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        descriptor = try Self.listener(port)
+    }
+
+    static func listener(_ port: Int) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -247,6 +251,7 @@ final class SilentServer: Sendable {
             }
         }
         try #require(bound == 0 && listen(descriptor, 16) == 0)
+        return descriptor
     }
 
     deinit { close(descriptor) }

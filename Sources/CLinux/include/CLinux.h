@@ -52,6 +52,13 @@ bool martlet_may_run_on(int cpu);
 /// `line` must stay valid for ever. Such a page is behind the end of a file that became shorter, or on a failing disk.
 void martlet_explain_lost_pages(const char *line, int status);
 
+/// From now on a signal that a fault of the program raises, or the watchdog, first writes `!` as the first byte of this
+/// file. SIGBUS is not among them: it means a card or a file that became shorter.
+void martlet_mark_crashes(int descriptor);
+
+/// Starts this program anew in its own place, with all files but the standard ones closed; returns only when that fails.
+void martlet_start_anew(char *const *arguments);
+
 /// Names the calling thread (15 bytes at most) for top and gdb.
 static inline void martlet_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 

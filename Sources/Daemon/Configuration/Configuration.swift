@@ -9,6 +9,7 @@ public struct Configuration: Sendable {
     public var tasks: [TaskSection]
     public var health: HealthSection
     public var limits: LimitsSection
+    public var requests = RequestsSection()
     /// Doubtful but not wrong; shown by `config check` and logged at start.
     public var warnings: [ConfigurationProblem] = []
 
@@ -38,6 +39,33 @@ public struct Configuration: Sendable {
         public var protocolVersion: Int
         public var clientID: String
         public var sessionExpiry: Duration
+        /// The oldest version of TLS that is accepted: 1.3, or else 1.2.
+        public var requiresTLS13 = false
+
+        /// What the broker knows our session by; it cannot change under a running daemon.
+        struct Session: Equatable {
+            var protocolVersion: Int
+            var clientID: String
+            var sessionExpiry: Duration
+        }
+
+        var session: Session {
+            get { Session(protocolVersion: protocolVersion, clientID: clientID, sessionExpiry: sessionExpiry) }
+            set {
+                (protocolVersion, clientID) = (newValue.protocolVersion, newValue.clientID)
+                sessionExpiry = newValue.sessionExpiry
+            }
+        }
+    }
+
+    /// What may be asked for on the request topics.
+    public struct RequestsSection: Sendable, Equatable {
+        /// Whether there are request topics at all.
+        public var isEnabled = true
+        /// Whether a request may load a model: off, because it names files and takes memory.
+        public var modelLoad = false
+        /// Where answers may go when a message asks for them elsewhere than `…/response/`: topic filters.
+        public var responseTopics = ["#"]
     }
 
     public struct ModelSection: Sendable, Equatable {

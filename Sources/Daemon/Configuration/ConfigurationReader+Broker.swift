@@ -5,10 +5,16 @@ extension ConfigurationReader {
     func broker(_ table: TableReader, device: String, hasSection: Bool) -> Configuration.Broker? {
         let address = address(table, hasSection: hasSection)
         let username = table.string("username")?.value ?? address?.username
-        let password = password(table) ?? address?.password
-        let caFile = file(table, "ca_file")
-        let certFile = file(table, "cert_file")
-        let keyFile = file(table, "key_file")
+        let password = password(table)
+        let isSecure = address?.tls != nil
+        let caFile = file(table, "ca_file") ?? (isSecure ? credential("mqtt-ca") : nil)
+        var certFile = file(table, "cert_file")
+        var keyFile = file(table, "key_file")
+        if isSecure, !table.has("cert_file"), !table.has("key_file"),
+            let ours = credential("mqtt-cert"), let key = credential("mqtt-key")
+        {
+            (certFile, keyFile) = (ours, key)
+        }
         if (certFile == nil) != (keyFile == nil), table.has("cert_file") != table.has("key_file") {
             let present = table.has("cert_file") ? "cert_file" : "key_file"
             table.error(present, "cert_file and key_file belong together", "Give both, or neither")
@@ -22,6 +28,7 @@ extension ConfigurationReader {
                 "Add username, if the broker expects one")
         }
         let version = protocolVersion(table)
+        let requiresTLS13 = tlsVersion(table, isSecure: isSecure)
         let clientID = clientID(table) ?? "martlet-\(device)"
         let expiry = table.duration("session_expiry", in: .zero...(.seconds(365 * 86_400)), example: "1h")
         table.finish(hints: [
@@ -33,7 +40,27 @@ extension ConfigurationReader {
         return Configuration.Broker(
             host: address.host, port: address.port, tls: address.tls != nil, username: username, password: password,
             caFile: caFile, certFile: certFile, keyFile: keyFile, protocolVersion: version, clientID: clientID,
-            sessionExpiry: expiry ?? .seconds(3600))
+            sessionExpiry: expiry ?? .seconds(3600), requiresTLS13: requiresTLS13)
+    }
+
+    /// A secret that systemd hands to this service under that name; nil without one.
+    private func credential(_ name: String) -> String? {
+        context.credentialsFolder.map { "\($0)/\(name)" }.flatMap { context.isReadable($0) ? $0 : nil }
+    }
+
+    private func tlsVersion(_ table: TableReader, isSecure: Bool) -> Bool {
+        guard let value = table.value("tls_version") else { return false }
+        if !isSecure {
+            table.error("tls_version", "tls_version needs TLS, but the url is mqtt://", "Write url = \"mqtts://…\"")
+        }
+        switch value.kind {
+        case .string("1.2"), .float(1.2): return false
+        case .string("1.3"), .float(1.3): return true
+        default:
+            problems.error(
+                value.line, "tls_version must be \"1.2\" or \"1.3\"", "It is the oldest version that is accepted")
+            return false
+        }
     }
 
     private func address(_ table: TableReader, hasSection: Bool) -> MQTTOptions? {
@@ -46,7 +73,14 @@ extension ConfigurationReader {
             return nil
         }
         do {
-            return try MQTTOptions(url: url.value)
+            let options = try MQTTOptions(url: url.value)
+            if options.password != nil {
+                // Configurations are shown around, and kept in repositories.
+                problems.error(
+                    url.line, "the url holds a password",
+                    "Put it into a file and name that with password_file, or set MARTLET_MQTT_PASSWORD")
+            }
+            return options
         } catch {
             // The transport's sentence leaves out a password that stands in the URL.
             guard case .invalidURL(let shown, let reason) = error else {
@@ -64,7 +98,7 @@ extension ConfigurationReader {
         let file = table.string("password_file")
         // The environment wins, as for every program run in a container.
         if let password = context.environmentPassword { return password }
-        guard let file else { return nil }
+        guard let file else { return credential("mqtt-password").flatMap(context.readFile) }
         if let text = context.readFile(file.value) { return text }
         // systemd makes this file only for the running service, so a check from a shell cannot see it.
         if file.value.hasPrefix("/run/credentials/") {

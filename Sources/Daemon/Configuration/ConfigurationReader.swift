@@ -11,6 +11,8 @@ public struct ConfigurationContext: Sendable {
     public var hostname: String
     /// `MARTLET_MQTT_PASSWORD`, if set.
     public var environmentPassword: String?
+    /// Where systemd puts the service's credentials, if it has any.
+    public var credentialsFolder: String?
     /// Whether a file can be read.
     public var isReadable: @Sendable (String) -> Bool
     /// The text of a small file, or nil.
@@ -34,6 +36,12 @@ public struct ConfigurationContext: Sendable {
 
     /// This machine and its environment.
     public static func machine() -> ConfigurationContext {
+        var context = plainMachine()
+        context.credentialsFolder = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
+        return context
+    }
+
+    private static func plainMachine() -> ConfigurationContext {
         var name = [UInt8](repeating: 0, count: 256)
         // Unsafe at this edge only: gethostname fills the array during the call.
         name.withUnsafeMutableBytes { buffer in
@@ -122,12 +130,14 @@ struct ConfigurationReader {
         let tasks = tasks(root, models: models.map(\.name), device: device.id)
         let health = health(root.table("health"))
         let limits = limits(root.table("limits"))
+        let requests = requests(root.table("requests"))
         root.finish(hints: [
             "models": "Did you mean [[model]]?", "tasks": "Did you mean [[task]]?", "mqtt": "Did you mean [broker]?",
         ])
         guard let broker else { return nil }
         return Configuration(
-            device: device, broker: broker, models: models, tasks: tasks, health: health, limits: limits)
+            device: device, broker: broker, models: models, tasks: tasks, health: health, limits: limits,
+            requests: requests)
     }
 
     static func isIdentifier(_ text: String) -> Bool {

@@ -68,6 +68,7 @@ final class Engine: Sendable {
     private let progress: EngineProgress
     private let time: TimeSource
     private let makeRunner: TaskRunnerFactory
+    private let ledger: WorkLedger?
     private let onOutcome: @Sendable (Outcome) -> Void
     private let onReload: @Sendable (DaemonError?) -> Void
 
@@ -75,12 +76,13 @@ final class Engine: Sendable {
     ///   - onOutcome: called on the engine thread for every job.
     ///   - onReload: called on the engine thread when a reload is done, with why its models could not be loaded.
     init(
-        scheduler: Scheduler, time: TimeSource, makeRunner: @escaping TaskRunnerFactory,
+        scheduler: Scheduler, time: TimeSource, makeRunner: @escaping TaskRunnerFactory, ledger: WorkLedger? = nil,
         onOutcome: @escaping @Sendable (Outcome) -> Void, onReload: @escaping @Sendable (DaemonError?) -> Void
     ) {
         self.scheduler = scheduler
         self.time = time
         self.makeRunner = makeRunner
+        self.ledger = ledger
         self.onOutcome = onOutcome
         self.onReload = onReload
         progress = EngineProgress(time: time)
@@ -163,10 +165,12 @@ final class Engine: Sendable {
                 waitWhilePaused()
                 if let budget { runner.apply(budget) }
                 let start = time.monotonic()
+                ledger?.begin(jobs.flatMap(\.spooledKeys), at: .engine)
                 let outcomes = run(jobs, on: runner)
                 let work = time.monotonic() - start
                 if case .classify = jobs.first?.work { pace.note(jobs.count, work) }
                 for outcome in outcomes { onOutcome(outcome) }
+                ledger?.end(at: .engine)
                 scheduler.finish()
                 rest(after: work)
             }

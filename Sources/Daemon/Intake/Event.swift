@@ -11,13 +11,14 @@ struct Event: Sendable {
     let reply: ReplyAddress?
     private let message: MQTTMessage?
 
-    init(_ message: MQTTMessage, id: String, received: Timestamp) {
+    /// `reply`: where the sender wants the answer too, if it may have it there.
+    init(_ message: MQTTMessage, id: String, received: Timestamp, reply: ReplyAddress?) {
         self.id = id
         self.received = received
         self.message = message
         topic = message.topic
         payload = message.payload
-        reply = Intake.reply(of: message)
+        self.reply = reply
     }
 
     init(_ stored: SpooledEvent) {

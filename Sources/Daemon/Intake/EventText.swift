@@ -81,6 +81,8 @@ public enum EventFailure: Error, Equatable, CustomStringConvertible, Sendable {
     case expired
     /// The daemon stopped before it could be computed, and it was not spooled.
     case stopped
+    /// The process died while it worked on this event, as often as `WorkLedger.Suspicion` allows.
+    case quarantined(deaths: Int)
     /// The engine could not answer; its own sentence.
     case engine(String)
 
@@ -92,6 +94,7 @@ public enum EventFailure: Error, Equatable, CustomStringConvertible, Sendable {
         case .shed: "shed"
         case .expired: "expired"
         case .stopped: "the daemon stopped before this could be computed"
+        case .quarantined(let deaths): "set aside: the process died \(deaths) times while it worked on this event"
         case .engine(let reason): reason
         }
     }

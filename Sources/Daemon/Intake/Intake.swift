@@ -18,9 +18,8 @@ final class Intake: Sendable {
 
         init(_ task: TaskSection) {
             self.task = task
-            func isWild(_ filter: String) -> Bool { unshared(filter).hasPrefix("#") || unshared(filter).hasPrefix("+") }
-            named = task.subscribe.filter { !isWild($0) }
-            wild = task.subscribe.filter(isWild)
+            named = task.subscribe.filter { !Intake.isWild($0) }
+            wild = task.subscribe.filter(Intake.isWild)
             if case .onTopic(let topic) = task.window { onTopic = topic } else { onTopic = nil }
         }
 
@@ -33,6 +32,7 @@ final class Intake: Sendable {
     private struct State {
         var routes: [Route] = []
         var maxPayload = 0
+        var rules = ReplyRules()
         /// False while the daemon stops: events are stored for the next start, and QoS 0 ones not taken any more.
         var isOpen = true
     }
@@ -46,16 +46,20 @@ final class Intake: Sendable {
     private let requests: RequestHandler
     private let fail: @Sendable (Job, EventFailure) -> Void
     private let windows: Windows
+    private let ledger: WorkLedger?
+    /// Events set aside since start.
+    private let setAsideCount = Atomic(0)
 
     init(
         base: String, spool: Spool, time: TimeSource, windows: Windows, scheduler: Scheduler, requests: RequestHandler,
-        log: DaemonLog, fail: @escaping @Sendable (Job, EventFailure) -> Void
+        log: DaemonLog, ledger: WorkLedger? = nil, fail: @escaping @Sendable (Job, EventFailure) -> Void
     ) {
         self.base = base
         self.spool = spool
         self.scheduler = scheduler
         self.time = time
         self.windows = windows
+        self.ledger = ledger
         self.requests = requests
         self.log = log
         self.fail = fail
@@ -67,7 +71,13 @@ final class Intake: Sendable {
         state.withLock { state in
             state.routes = routes
             state.maxPayload = configuration.limits.maxPayload
+            state.rules = ReplyRules(configuration)
         }
+    }
+
+    /// Whether a filter begins with a wildcard.
+    static func isWild(_ filter: String) -> Bool {
+        unshared(filter).hasPrefix("#") || unshared(filter).hasPrefix("+")
     }
 
     /// From now on events are only stored.
@@ -75,7 +85,7 @@ final class Intake: Sendable {
 
     /// What the tasks of a configuration and the requests need to be subscribed to.
     static func filters(_ configuration: Configuration) -> [String] {
-        var filters = ["\(configuration.baseTopic)/request/#"]
+        var filters = configuration.requests.isEnabled ? ["\(configuration.baseTopic)/request/#"] : []
         for task in configuration.tasks {
             filters += task.subscribe
             if case .onTopic(let topic) = task.window { filters.append(topic) }
@@ -83,34 +93,42 @@ final class Intake: Sendable {
         return TopicCover.withoutCovered(filters)
     }
 
+    /// Events set aside since start, because the process had died of them.
+    var quarantined: Int { setAsideCount.load(ordering: .relaxed) }
+
     func accept(_ message: MQTTMessage) -> Acceptance {
-        let (routes, maxPayload, isOpen) = state.withLock { ($0.routes, $0.maxPayload, $0.isOpen) }
-        if let request = Request(message, base: base) {
-            if isOpen { requests.handle(request) }
+        let (routes, maxPayload, isOpen, rules) = state.withLock { ($0.routes, $0.maxPayload, $0.isOpen, $0.rules) }
+        if message.topic.hasPrefix(base + "/request/") {
+            // Also when a task's filter, or a session from before, brings them: off is off.
+            if isOpen, rules.requests.isEnabled, let request = Request(message, base: base, rules: rules) {
+                requests.handle(request)
+            }
             return .accepted
         }
         let isOwn = message.topic.hasPrefix(base + "/")
         let takers = routes.filter { $0.takes(message.topic, isOwn: isOwn) }.map(\.task)
         let acceptance =
-            takers.isEmpty ? .accepted : accept(message, for: takers, maxPayload: maxPayload, isOpen: isOpen)
-        if acceptance == .accepted, isOpen { closeWindows(of: routes, on: message) }
+            takers.isEmpty
+            ? .accepted : accept(message, for: takers, maxPayload: maxPayload, isOpen: isOpen, rules)
+        if acceptance == .accepted, isOpen { closeWindows(of: routes, on: message, rules) }
         return acceptance
     }
 
-    private func closeWindows(of routes: [Route], on message: MQTTMessage) {
+    private func closeWindows(of routes: [Route], on message: MQTTMessage, _ rules: ReplyRules) {
         for route in routes where route.onTopic == message.topic {
             guard let window = windows.close(route.task.name) else {
                 log.info("\(route.task.name): the window has no events")
                 continue
             }
-            scheduler.offer(job(of: window, reply: Self.reply(of: message)))
+            scheduler.offer(job(of: window, reply: rules.reply(to: message)))
         }
     }
 
     private func accept(
-        _ message: MQTTMessage, for tasks: [TaskSection], maxPayload: Int, isOpen: Bool
+        _ message: MQTTMessage, for tasks: [TaskSection], maxPayload: Int, isOpen: Bool, _ rules: ReplyRules
     ) -> Acceptance {
-        let event = Event(message, id: ULID.next().description, received: time.wall())
+        let event = Event(
+            message, id: ULID.next().description, received: time.wall(), reply: rules.reply(to: message))
         // Oversize and empty messages are answered at once; there is nothing to store for later.
         let isOversize = message.originalSize > maxPayload
         var isSpooled = false
@@ -154,8 +172,15 @@ final class Intake: Sendable {
     }
 
     /// Hands an event to the engine's queue or to its task's window.
-    private func process(_ event: Event, payload: Payload, for task: TaskSection, isSpooled: Bool) {
+    private func process(
+        _ event: Event, payload: @autoclosure () -> Payload, for task: TaskSection, isSpooled: Bool,
+        isSuspect: Bool = false
+    ) {
         var job = job(of: event, for: task, isSpooled: isSpooled)
+        job.isSuspect = isSuspect
+        if isSpooled { ledger?.begin(job.spooledKeys, at: .intake) }
+        defer { if isSpooled { ledger?.end(at: .intake) } }
+        let payload = payload()
         do throws(EventFailure) {
             switch task.kind {
             case .summarize:
@@ -186,6 +211,7 @@ extension Intake {
         var cursor = Spool.Cursor.start
         var count = 0
         var marks: Set<DeliveryMark> = []
+        var known: Set<SpooledEvent.Key> = []
         do {
             while true {
                 let page = try spool.pendingEvents(after: cursor, limit: 100)
@@ -196,23 +222,48 @@ extension Intake {
                     if event.packetID != 0 {
                         marks.insert(DeliveryMark(packetID: event.packetID, topic: event.topic, payload: event.payload))
                     }
-                    recover(event, tasks: tasks)
+                    if recover(event, tasks: tasks) { known.insert(event.key) }
                 }
                 count += page.events.count
             }
         } catch {
             log.error("the spool cannot be read: \(error)")
         }
+        ledger?.forget { !known.contains($0) }
         if count > 0 { log.notice("\(count) events of an earlier run are taken up") }
         return Array(marks)
     }
 
-    private func recover(_ stored: SpooledEvent, tasks: [String: TaskSection]) {
+    /// Whether something is known against the event and it is tried once more.
+    private func recover(_ stored: SpooledEvent, tasks: [String: TaskSection]) -> Bool {
         guard let task = tasks[stored.task] else {
             // Its task was removed while the daemon was down: nobody waits for an answer.
-            return discard(stored.key)
+            discard(stored.key)
+            return false
         }
-        process(Event(stored), payload: Payload(stored.payload), for: task, isSpooled: true)
+        let suspicion = ledger?.suspicion(of: stored.key)
+        if let suspicion, suspicion.isEnough {
+            setAside(stored, suspicion, task)
+            return false
+        }
+        process(
+            Event(stored), payload: Payload(stored.payload), for: task, isSpooled: true, isSuspect: suspicion != nil)
+        return suspicion != nil
+    }
+
+    /// Answers an event that the process died of with that, and keeps it for whoever looks for the fault.
+    private func setAside(_ stored: SpooledEvent, _ suspicion: WorkLedger.Suspicion, _ task: TaskSection) {
+        let deaths = suspicion.crashes + suspicion.kills
+        setAsideCount.add(1, ordering: .relaxed)
+        do throws(SystemError) {
+            try ledger?.keep(stored, suspicion)
+        } catch {
+            log.error("an event that is set aside cannot be kept: \(error)", every: "quarantine")
+        }
+        log.error(
+            "the event \(stored.id) of \(stored.topic) is set aside: the process died \(deaths) times while it worked on "
+                + "it. It is kept in the folder quarantine, beside the spool", task: task.name)
+        fail(job(of: Event(stored), for: task, isSpooled: true), .quarantined(deaths: deaths))
     }
 
     private func discard(_ key: SpooledEvent.Key) {
@@ -244,11 +295,6 @@ extension Intake {
         let age = max(0, time.wall().milliseconds - received.milliseconds)
         let left = max(0, limit.milliseconds - age)
         return time.monotonic() &+ Duration.milliseconds(left).nanoseconds  // cannot wrap: the cap is a day
-    }
-
-    static func reply(of message: MQTTMessage) -> ReplyAddress? {
-        guard let topic = message.responseTopic, isValidTopic(topic) else { return nil }
-        return ReplyAddress(topic: topic, correlationData: message.correlationData, transaction: nil)
     }
 }
 

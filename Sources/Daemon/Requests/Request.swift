@@ -18,11 +18,15 @@ struct Request {
     let refusal: RequestError?
     let reply: ReplyAddress
 
-    /// Nil unless `topic` is below `base/request/`.
-    init?(_ message: MQTTMessage, base: String) {
+    /// Nil unless `topic` is below `base/request/`, and for an answer that may go nowhere.
+    init?(_ message: MQTTMessage, base: String, rules: ReplyRules) {
         let prefix = "\(base)/request/"
         guard message.topic.hasPrefix(prefix) else { return nil }
         verb = String(message.topic.dropFirst(prefix.count))
+        // The verb becomes part of the answer's topic.
+        guard verb.utf8.count <= ReplyRules.longestTopic else { return nil }
+        // An answer that may not go where it is wanted goes nowhere else: nobody would listen there.
+        guard message.responseTopic == nil || rules.reply(to: message) != nil else { return nil }
         refusal = Self.refusal(message)
         let payload = Payload(message.isTruncated ? [] : message.payload)
         fields = payload.json?.object ?? JSONObject()

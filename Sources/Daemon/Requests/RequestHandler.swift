@@ -38,6 +38,8 @@ struct RequestHandler: Sendable {
         case "extract": try extract(request)
         case "generate": try generate(request)
         case "embed": try embed(request)
+        case "model/load" where !configuration().requests.modelLoad:
+            throw RequestError("loading models by request is off. Set [requests] model_load = true")
         default:
             let levels = request.verb.split(separator: "/", omittingEmptySubsequences: false)
             guard levels.count == 3, levels[0] == "task", levels[2] == "run" else {

@@ -49,6 +49,8 @@ public struct Job: Sendable {
     var origin: Origin
     var reply: ReplyAddress?
     var work: Work
+    /// The process died over it before: it is computed by itself, so that no other event dies with it.
+    var isSuspect = false
 
     /// Events that wait in the spool for this job's answer.
     var spooledKeys: [SpooledEvent.Key] {

@@ -115,12 +115,12 @@ final class Scheduler: Sendable {
     private static func companions(
         of job: Job, _ most: Int, in queue: inout PriorityQueue<Job>, now: UInt64
     ) -> [Job] {
-        guard most > 0, case .classify(let text, let spec) = job.work else { return [] }
+        guard most > 0, !job.isSuspect, case .classify(let text, let spec) = job.work else { return [] }
         var bytes = text.utf8.count
         return queue.takeMore(priority: job.priority, limit: most) { entry in
             let other = entry.element
             if let deadline = entry.deadline, deadline < now { return .stays }
-            if case .classify(let text, spec) = other.work {
+            if case .classify(let text, spec) = other.work, !other.isSuspect {
                 bytes += text.utf8.count
                 return bytes <= mostBytesTogether ? .joins : .bars
             }

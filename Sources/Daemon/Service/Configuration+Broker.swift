@@ -6,6 +6,7 @@ extension Configuration {
         var options = MQTTOptions(host: broker.host, port: broker.port)
         if broker.tls {
             options.tls = MQTTOptions.TLS(caFile: broker.caFile, certFile: broker.certFile, keyFile: broker.keyFile)
+            options.tls?.oldest = broker.requiresTLS13 ? .v13 : .v12
         }
         options.username = broker.username
         options.password = broker.password

@@ -120,11 +120,12 @@ extension Daemon {
             context: configuration.models.map(\.context).max() ?? 2048)
     }
 
-    static func mqttHealth(_ parts: DaemonParts) -> MQTTHealth {
+    static func mqttHealth(_ parts: DaemonParts, _ live: LiveConfiguration) -> MQTTHealth {
         let counters = parts.transport.counters
         return MQTTHealth(
             connected: parts.transport.isConnected, reconnects: counters.reconnects, received: counters.received,
-            published: counters.published, spooled: (try? parts.spool.counts())?.messages ?? 0)
+            published: counters.published, spooled: (try? parts.spool.counts())?.messages ?? 0,
+            lastProblem: live.lastProblem?.rawValue)
     }
 
     static func engineHealth(

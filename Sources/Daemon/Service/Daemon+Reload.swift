@@ -33,12 +33,12 @@ extension Daemon {
     private func keepWhatNeedsARestart(of old: Configuration, in new: inout Configuration) {
         var sections: [String] = []
         if new.device != old.device { sections.append("[device]") }
-        if new.broker != old.broker { sections.append("[broker]") }
+        if new.broker.session != old.broker.session { sections.append("[broker] protocol, client_id, session_expiry") }
         if new.limits.spool != old.limits.spool { sections.append("[limits] spool") }
         if new.limits.maxPayload > old.limits.maxPayload { sections.append("[limits] max_payload") }
         if !sections.isEmpty { log.warning("changes of \(sections.joined(separator: ", ")) need a restart") }
         new.device = old.device
-        new.broker = old.broker
+        new.broker.session = old.broker.session
         new.limits.spool = old.limits.spool
         new.limits.maxPayload = min(new.limits.maxPayload, old.limits.maxPayload)
     }
@@ -46,6 +46,8 @@ extension Daemon {
     private func finishReload(from old: Configuration, to new: Configuration, failure: DaemonError?) {
         defer { parts.notifier.ready() }
         if let failure { return log.error("the configuration is not reloaded: \(failure). The old one stays") }
+        // SIGHUP also means: the certificates are new, or try again now.
+        parts.transport.renew(new.mqttOptions)
         let before = Set(Intake.filters(old))
         let after = Intake.filters(new)
         intake.configure(new)

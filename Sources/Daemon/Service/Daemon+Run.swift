@@ -82,22 +82,17 @@ private struct ReloadService: Service {
     }
 }
 
-/// Pings systemd's watchdog while the engine is idle or moves; a dead engine lets the watchdog restart the service.
+/// Pings systemd's watchdog while the engine is idle or moves; a dead engine lets the watchdog restart the service, or
+/// starts the process anew where there is no such watchdog.
 private struct WatchdogService: Service {
     let daemon: Daemon
 
     func run() async throws {
-        guard let interval = daemon.parts.notifier.pingInterval else {
-            try? await gracefulShutdown()
-            return
-        }
+        // Without a manager's interval one that notices a hang soon after its patience ends.
+        let interval = daemon.parts.notifier.pingInterval ?? 10_000_000_000
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                if daemon.isAlive {
-                    daemon.parts.notifier.ping()
-                } else {
-                    daemon.log.error("the engine does not move: the watchdog is not pinged", every: "watchdog")
-                }
+                daemon.watch()
                 try? await Task.sleep(for: .nanoseconds(Int64(clamping: interval)))
             }
         }

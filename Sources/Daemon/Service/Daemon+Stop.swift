@@ -33,6 +33,8 @@ extension Daemon {
         outbox.disconnected()
         outbox.removeAcknowledged()
         parts.spool.close()
+        // Not a death, also where the engine was left computing.
+        for place in [WorkLedger.Place.intake, .engine] { parts.ledger?.end(at: place) }
         log.notice("stopped")
     }
 

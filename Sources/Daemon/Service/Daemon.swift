@@ -29,6 +29,10 @@ public struct DaemonParts: Sendable {
     /// Reads the configuration again for a reload.
     public var loadConfiguration: (@Sendable () throws(ConfigurationError) -> Configuration)?
     public var notifier = ServiceNotifier(socketPath: nil)
+    /// What was in work when the process died; nil: nobody remembers.
+    public var ledger: WorkLedger?
+    /// What is done when the engine hangs and no service manager watches. Nil: nothing.
+    public var onHang: (@Sendable () -> Void)?
     /// SHA-256 of a file; it takes seconds on a small board, so it is asked for in the background. Nil: not published.
     public var digest: (@Sendable (_ path: String) -> String?)?
     /// Makes the packed form of a model, while the second argument says that nobody waits for the end. Nil: never.
@@ -75,7 +79,7 @@ public final class Daemon: Sendable {
             publisher.publish($0, failure: $1, waited: Self.milliseconds(since: $0.ready, time))
         }
         let engine = Engine(
-            scheduler: scheduler, time: parts.time, makeRunner: parts.makeRunner,
+            scheduler: scheduler, time: parts.time, makeRunner: parts.makeRunner, ledger: parts.ledger,
             onOutcome: { publisher.publish($0) }, onReload: { live.finishReload($0) })
         (self.parts, self.base, self.log, self.live, self.outbox, self.latency) = (
             parts, base, log, live, outbox, latency
@@ -87,12 +91,16 @@ public final class Daemon: Sendable {
             describe: { Self.pong(parts.build, device: device, uptime: live.uptimeSeconds(parts.time)) })
         intake = Intake(
             base: base, spool: parts.spool, time: parts.time, windows: windows, scheduler: scheduler,
-            requests: requests, log: log, fail: { publisher.publish($0, failure: $1) })
+            requests: requests, log: log, ledger: parts.ledger, fail: { publisher.publish($0, failure: $1) })
         health = HealthPublisher(
             monitor: HealthMonitor(tree: parts.tree, options: Self.monitorOptions(configuration, parts)),
             device: device, time: parts.time,
-            mqtt: { Self.mqttHealth(parts) },
-            engine: { Self.engineHealth($0, scheduler, engine, publisher, latency) },
+            mqtt: { Self.mqttHealth(parts, live) },
+            engine: { [intake] in
+                var health = Self.engineHealth($0, scheduler, engine, publisher, latency)
+                health.quarantined = intake.quarantined
+                return health
+            },
             spoolBytes: { (try? parts.spool.counts())?.bytesOnDisk })
         log.onPublish { outbox.sendTransient(MQTTMessage(topic: "\(base)/log", payload: $0)) }
     }
@@ -125,18 +133,31 @@ public final class Daemon: Sendable {
         switch event {
         case .connected(let sessionPresent):
             log.notice("connected to the broker\(sessionPresent ? ", session resumed" : "")")
+            parts.notifier.status("connected to the broker")
             live.noteConnection()
             outbox.connected()
             // Who looks at a device that just came back wants to know how it is now.
             health.publishNext()
             sampleHealth()
-        case .disconnected(let reason):
-            outbox.disconnected()
-            log.warning("no connection to the broker: \(reason)", every: "disconnected")
+        case .disconnected(let problem): disconnected(problem)
         case .subscriptionRefused(let filter, let reason):
             log.error("the broker refuses the subscription \(filter): \(reason). Check its access rules")
         case .published(let token): outbox.published(token)
         case .publishRefused(let token, let reason): outbox.refused(token, reason: reason)
+        }
+    }
+
+    private func disconnected(_ problem: ConnectionProblem) {
+        outbox.disconnected()
+        guard problem.retry != .atOnce else { return log.notice("no connection to the broker: \(problem.reason)") }
+        live.note(problem.fault)
+        // The kind first: `systemctl status` and whoever searches the journal shall not have to know the sentences.
+        let line = "no connection to the broker (\(problem.fault.rawValue)): \(problem)"
+        parts.notifier.status(line)
+        if problem.retry == .never {
+            log.error(line)
+        } else {
+            log.warning(line, every: "disconnected \(problem.fault)")
         }
     }
 
@@ -164,6 +185,20 @@ public final class Daemon: Sendable {
 
     /// Whether a watchdog may be told that the daemon works.
     public var isAlive: Bool { engine.isAlive }
+
+    /// Looks at the engine: tells the service manager that it lives, or else does what must be done.
+    public func watch() {
+        guard !isAlive else {
+            _ = parts.notifier.ping()
+            return
+        }
+        log.error("the engine does not move: the watchdog is not pinged", every: "watchdog")
+        // A manager with a watchdog kills and restarts us; without one we do it.
+        guard parts.notifier.watchdogInterval == nil, let onHang = parts.onHang else { return }
+        log.error("the engine hangs: the daemon starts anew")
+        parts.ledger?.noteCrash()
+        onHang()
+    }
 
     static func milliseconds(since start: UInt64, _ time: TimeSource) -> Double {
         let now = time.monotonic()

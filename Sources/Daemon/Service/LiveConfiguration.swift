@@ -1,6 +1,7 @@
 import JSON
 import Linux
 import Synchronization
+import Transport
 
 /// The configuration in force, and the reload on its way.
 final class LiveConfiguration: Sendable {
@@ -13,6 +14,7 @@ final class LiveConfiguration: Sendable {
         var begin: (@Sendable () -> Void)?
         var apply: (@Sendable (Configuration, DaemonError?) -> Void)?
         var wasConnected = false
+        var lastProblem: ConnectionFault?
         /// SHA-256 by path, computed here because the configuration does not give it.
         var digests: [String: String] = [:]
         let started = monotonicNanoseconds()
@@ -28,6 +30,11 @@ final class LiveConfiguration: Sendable {
     var wasConnected: Bool { state.withLock { $0.wasConnected } }
 
     func noteConnection() { state.withLock { $0.wasConnected = true } }
+
+    /// What interrupted the connection last.
+    var lastProblem: ConnectionFault? { state.withLock { $0.lastProblem } }
+
+    func note(_ fault: ConnectionFault) { state.withLock { $0.lastProblem = fault } }
 
     func setDigest(_ digest: String, of path: String) { state.withLock { $0.digests[path] = digest } }
 

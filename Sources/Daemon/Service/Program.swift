@@ -43,6 +43,15 @@ public enum Program {
         mallopt(M_ARENA_MAX, 2)
     }
 
+    /// Replaces this process by a new one of the same program, arguments and id. What was accepted is in the spool.
+    private static func startAnew() {
+        var arguments = CommandLine.arguments.map { strdup($0) }
+        arguments.append(nil)
+        martlet_start_anew(arguments)
+        // There is no way on from here; whoever started us may do better.
+        abort()
+    }
+
     private final class Failure: Sendable {
         let error = Mutex<(any Error)?>(nil)
     }
@@ -66,6 +75,13 @@ public enum Program {
         } catch {
             throw DaemonError(error.description, exitStatus: 73)
         }
+        let ledger: WorkLedger
+        do throws(SystemError) {
+            ledger = try WorkLedger(folder: folder)
+        } catch {
+            throw DaemonError("\(error). Make \(folder) writable", exitStatus: 73)
+        }
+        ledger.watchSignals()
         var parts = DaemonParts(
             transport: transport, spool: spool,
             makeRunner: { (models, isCancelled) throws(DaemonError) in
@@ -73,6 +89,8 @@ public enum Program {
             }, logger: logger)
         parts.build = build
         parts.notifier = ServiceNotifier()
+        parts.ledger = ledger
+        parts.onHang = startAnew
         parts.pack = ModelRunner.pack
         parts.digest = { try? SHA256.hexadecimal(ofFile: $0) }
         parts.loadConfiguration = { () throws(ConfigurationError) in try Configuration.load(path: path) }
