@@ -15,6 +15,15 @@ private func turned(_ a: Float, _ b: Float, _ cosine: Float, _ sine: Float) -> (
     (a * cosine - b * sine, a * sine + b * cosine)
 }
 
+/// Lanes of `a` and `b` in turn.
+@inline(__always)  // one or two shuffles
+private func inTurn(_ a: SIMD4<Float>, _ b: SIMD4<Float>) -> F8 {
+    var result = F8(lowHalf: a, highHalf: b)
+    result.evenHalf = a
+    result.oddHalf = b
+    return result
+}
+
 /// Rotates pairs of neighbours; see the portable twin.
 @inline(never)  // entry of a tier
 public func vectorRotateNeighbours(
@@ -27,8 +36,8 @@ public func vectorRotateNeighbours(
         let (a, b) = turned(
             F8(lowHalf: first.evenHalf, highHalf: second.evenHalf),
             F8(lowHalf: first.oddHalf, highHalf: second.oddHalf), loadFloats(cosines + i), loadFloats(sines + i))
-        storeFloats(F8(evenHalf: a.lowHalf, oddHalf: b.lowHalf), at)
-        storeFloats(F8(evenHalf: a.highHalf, oddHalf: b.highHalf), at + 8)
+        storeFloats(inTurn(a.lowHalf, b.lowHalf), at)
+        storeFloats(inTurn(a.highHalf, b.highHalf), at + 8)
         i &+= 8
     }
     while i < pairs {
