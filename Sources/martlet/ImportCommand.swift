@@ -10,9 +10,9 @@ extension ModelCommand {
             discussion: """
                 DIR holds config.json, the weights as .safetensors (one file, or several with an index) and the \
                 tokenizer's files. Weights that GPTQ packed with 4 bits are taken over without loss, whatever --type \
-                says, where their groups allow it, and brought to --type where not. The token embedding and the head stay at 8 bits in the 4-bit types. \
-                A line for each tensor says what it became and the error that made: the root of the mean square, and \
-                its share in the weights.
+                says, where their groups allow it, and brought to --type where not. The token embedding and the head \
+                stay at 8 bits in the 4-bit types. A line for each tensor says what it became and the error that made: \
+                the root of the mean square, and its share in the weights.
                 """)
 
         @Argument(help: "The model's folder.") var dir: String

@@ -9,7 +9,7 @@ extension ModelCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show what a model is and the memory it will need here.")
 
-        @Argument(help: "A GGUF file.") var file: String
+        @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
         @Option(help: "Context in tokens to compute the memory for.") var context = 2048
         @Flag(help: "Print JSON, with every tensor.") var json = false
 

@@ -19,7 +19,8 @@ struct ModelCommand: ParsableCommand {
     struct Tokenize: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Print the token ids of the text on stdin.")
 
-        @Argument(help: "A GGUF file; one that holds only a vocabulary will do.") var file: String
+        @Argument(help: "A GGUF file, also one of a vocabulary only, or a name of `martlet model list`.") var file:
+            String
         @Flag(help: "Add no BOS or EOS, and treat special tokens in the text as text.") var noSpecial = false
 
         func run() throws {
@@ -33,7 +34,7 @@ struct ModelCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Write the logits of every token as raw float32, (tokens, vocabulary).")
 
-        @Argument(help: "A GGUF file.") var file: String
+        @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
         @Option(help: "Token ids, separated by commas.") var tokens: String
         @Option(help: "The file to write.") var out: String
         @Option(help: "Threads; 0 takes the performance cores.") var threads = 0
@@ -71,7 +72,7 @@ struct ModelCommand: ParsableCommand {
             abstract: "Measure how well a model predicts a text.",
             discussion: "Windows that do not overlap; the second half of each is scored.")
 
-        @Argument(help: "A GGUF file.") var file: String
+        @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
         @Option(name: .customLong("file"), help: "The text.") var text: String
         @Option(help: "Tokens of a window.") var context = 512
         @Option(help: "Windows at most; default all.") var chunks: Int?
@@ -81,6 +82,7 @@ struct ModelCommand: ParsableCommand {
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
+            guard (chunks ?? 1) > 0 else { throw CommandError(.usage, "--chunks takes a positive number") }
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
             let model = try Model(path: namedModel(file))
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)

@@ -14,7 +14,7 @@ extension ModelCommand {
                 The daemon does this by itself in the background when it starts (pack = false in [[model]]: never).
                 """)
 
-        @Argument(help: "A GGUF file.") var file: String
+        @Argument(help: "A GGUF file, or a name of `martlet model list`.") var file: String
         @Option(help: "The file to write; default: the cache folder.") var out: String?
 
         func run() throws {

@@ -54,6 +54,7 @@ import Testing
         ("model perplexity MODEL --file FOLDER/none", 66, "No such file or directory"),
         ("model perplexity MODEL --file FOLDER", 65, "cannot read"),
         ("model perplexity MODEL --file FOLDER/text", 65, "less than a window"),
+        ("model perplexity MODEL --chunks 0 --file FOLDER/text", 64, "--chunks takes a positive number"),
         ("model pack FOLDER/none", 66, "No such file or directory"),
         ("model pack FOLDER/text", 65, "does not begin with 'GGUF'"),
         ("model pack MODEL --out FOLDER/out", 65, "none of its weights is of a type that is packed"),
