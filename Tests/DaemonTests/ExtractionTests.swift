@@ -171,9 +171,13 @@ private let tasks = """
             #expect(!sentence.contains("\n"))
             return sentence
         }
-        let many = (0..<300).map { #""a\#($0)": {"type": "array", "items": {"const": \#($0)}}"# }
-        let wide =
-            #"{"anyOf": [{"properties": {\#(many.prefix(150).joined(separator: ","))}}, {"properties": {\#(many.suffix(150).joined(separator: ","))}}]}"#
+        // Two halves of one alternative, each with many arrays.
+        let members = (0..<300).map { #""a\#($0)": {"type": "array", "items": {"const": \#($0)}}"# }
+        let halves = [members.prefix(150), members.suffix(150)].map { half -> String in
+            let list = half.joined(separator: ",")
+            return #"{"properties": {\#(list)}}"#
+        }
+        let wide = #"{"anyOf": [\#(halves[0]), \#(halves[1])]}"#
         #expect(
             failure("x") { ($0.schema, $0.isRequest) = (wide, true) }.contains("more than 200 combinations"))
         #expect(
