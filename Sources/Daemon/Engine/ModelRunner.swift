@@ -57,7 +57,7 @@ final class ModelRunner: TaskRunner {
                 path: path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named),
                 stretch: section.isContextGiven ? RopeStretch(section.ropeScaling, context: section.context) : nil)
             guard !section.isContextGiven || section.context <= model.config.contextLength else {
-                let reason = RopeStretch.refusal(of: section.context, trained: model.config.contextLength)
+                let reason = RopeStretch.refusal(of: section.context, model.config)
                 throw DaemonError("the model \(section.path): \(reason)", exitStatus: 78)
             }
             if let expected = section.sha256 {
