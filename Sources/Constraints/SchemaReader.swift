@@ -12,7 +12,8 @@ extension Grammar {
 
         /// For schemas that the owner of the machine has written.
         public static let standard = Limits(bytes: 1 << 20, nodes: 2000, states: 200_000)
-        /// For those in a message, which others wait behind while it is compiled: a second of a small board.
+        /// For those in a message, which events wait behind while it is compiled: half a second on a fast core at most,
+        /// some seconds on a small board, as an answer takes.
         public static let request = Limits(bytes: 16 << 10, nodes: 200, states: 20_000)
     }
 

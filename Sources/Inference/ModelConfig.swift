@@ -49,6 +49,8 @@ public struct ModelConfig: Sendable, Equatable {
 
     /// Query heads that share one key and value head.
     public var groupSize: Int { headCount / headCountKV }
+    /// Whether positions are rotations, which can be stretched; learned ones cannot.
+    public var hasRotation: Bool { plan.ropeStyle != .none }
     /// The first elements of a head that are rotated; an even number.
     public var ropeDimensionCount: Int { rope.dimensionCount }
     /// Elements of all heads' values side by side.

@@ -23,9 +23,11 @@ public struct RopeStretch: Sendable, Equatable {
     }
 
     /// Why a context is refused where nothing is stretched: one sentence, then what to do.
-    public static func refusal(of context: Int, trained: Int) -> String {
-        "a context of \(context) tokens is more than the \(trained) that the model was trained for. "
-            + "Choose at most \(trained), or stretch its positions with --rope-scaling yarn or linear "
+    public static func refusal(of context: Int, _ config: ModelConfig) -> String {
+        let most = config.contextLength
+        let why = "a context of \(context) tokens is more than the \(most) that the model was trained for. "
+        guard config.hasRotation else { return why + "Choose at most \(most)." }
+        return why + "Choose at most \(most), or stretch its positions with --rope-scaling yarn or linear "
             + "(rope_scaling in a [[model]])."
     }
 }

@@ -55,11 +55,10 @@ public final class Session {
             model.config.contextLength,
             model.config.plan.isCausal ? Self.largestContext : Self.largestEncoderContext)
         guard context >= 1, context <= largest else {
-            let canStretch = context > model.config.contextLength && model.config.plan.ropeStyle != .none
             throw InferenceError(
-                canStretch
-                    ? RopeStretch.refusal(of: context, trained: model.config.contextLength)
-                    : "a context of \(context) is outside 1…\(largest), what the model can do. Choose another context.")
+                context > model.config.contextLength
+                    ? RopeStretch.refusal(of: context, model.config)
+                    : "a context of \(context) is outside 1…\(largest), what can be run. Choose another context.")
         }
         let topology = CPUTopology.machine
         let members = threads > 0 ? min(threads, 64) : topology.threads

@@ -84,6 +84,7 @@ struct ModelCommand: ParsableCommand {
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
+            guard (chunks ?? 1) > 0 else { throw CommandError(.usage, "--chunks takes a positive number") }
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
             guard (chunks ?? 1) > 0 else { throw CommandError(.usage, "--chunks takes a positive number") }
             let model = try Model(path: namedModel(file), stretch: RopeStretch(ropeScaling, context: context))

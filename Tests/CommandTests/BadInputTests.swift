@@ -75,6 +75,12 @@ import Testing
         ("generate --model MODEL --prompt a --regex (a", 65, "at 1: a group does not end"),
         ("generate --model MODEL --prompt a --regex a --choice b", 64, "exclude one another"),
         ("generate --model MODEL --prompt a --max-tokens 2 --choice abcdef", 65, "and 2 fit"),
+        (
+            "generate --model MODEL --prompt a --context 1024", 65,
+            "a context of 1024 tokens is more than the 512 that the model was trained for. Choose at most 512, or stretch"
+        ),
+        ("generate --model MODEL --prompt a --context 0", 64, "--context takes a positive number"),
+        ("generate --model MODEL --prompt a --rope-scaling ntk", 64, "--rope-scaling"),
         ("config check FOLDER/none", 66, "No such file or directory"),
         ("config check MODEL", 78, "not valid TOML"),
         ("run --config FOLDER", 78, "Is a directory"),

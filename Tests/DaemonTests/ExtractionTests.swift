@@ -144,6 +144,24 @@ private let tasks = """
         #expect(vector.embedding.count == 64 && abs(length - 1) < 1e-5 && vector.effort.tokens.prompt > 3)
     }
 
+    @Test func aTaskHasItsOwnAdapters() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("adapter.gguf")
+        _ = try AdapterFixture(
+            tiny.model, seed: "1", rank: 4, alpha: 64,
+            matrices: ["blk.0.attn_q.weight", "blk.0.ffn_down.weight", "blk.1.ffn_down.weight"], keptAt: path)
+        let free = ExtractSpec(
+            model: "tiny", schema: #"{"type": "string", "minLength": 30, "maxLength": 30}"#, prompt: nil, maxTokens: 80)
+        var (own, lost) = (free, free)
+        (own.lora, lost.lora) = ([path], [folder.path("none.gguf")])
+        let plain = try runner.extract("door", free).json
+        let adapted = try runner.extract("door", own).json
+        #expect(plain != adapted)
+        #expect(try runner.extract("door", free).json == plain)
+        #expect(try runner.extract("door", own).json == adapted)
+        #expect(throws: EventFailure.self) { try runner.extract("door", lost) }
+    }
+
     @Test func requestsMayCostLessAndFailWithASentence() {
         func failure(_ text: String, _ change: (inout ExtractSpec) -> Void) -> String {
             var spec = spec
@@ -153,9 +171,13 @@ private let tasks = """
             #expect(!sentence.contains("\n"))
             return sentence
         }
-        let many = (0..<300).map { #""a\#($0)": {"type": "array", "items": {"const": \#($0)}}"# }
-        let wide =
-            #"{"anyOf": [{"properties": {\#(many.prefix(150).joined(separator: ","))}}, {"properties": {\#(many.suffix(150).joined(separator: ","))}}]}"#
+        // Two halves of one alternative, each with many arrays.
+        let members = (0..<300).map { #""a\#($0)": {"type": "array", "items": {"const": \#($0)}}"# }
+        let halves = [members.prefix(150), members.suffix(150)].map { half -> String in
+            let list = half.joined(separator: ",")
+            return #"{"properties": {\#(list)}}"#
+        }
+        let wide = #"{"anyOf": [\#(halves[0]), \#(halves[1])]}"#
         #expect(
             failure("x") { ($0.schema, $0.isRequest) = (wide, true) }.contains("more than 200 combinations"))
         #expect(

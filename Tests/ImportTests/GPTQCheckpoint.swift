@@ -67,7 +67,8 @@ struct GPTQCheckpoint {
         var weights = [UInt32](repeating: 0, count: width / 8 * width)
         for input in 0..<width {
             for output in 0..<width {
-                weights[input / 8 * width + output] |= UInt32(levels.next(below: 16)) << UInt32(input % 8 * 4)
+                let (word, shift): (Int, UInt32) = (input / 8 * width + output, UInt32(input % 8 * 4))
+                weights[word] |= UInt32(levels.next(below: 16)) << shift
             }
         }
         // (groups, outputs), eight outputs to a word.

@@ -103,7 +103,11 @@ private let folder =
                 + "stretch its positions with --rope-scaling yarn or linear (rope_scaling in a [[model]]).")
         let bert = try ArchitectureFixture("bert", folder: folder).model
         let other = #expect(throws: InferenceError.self) { try Session(model: bert, context: 512, threads: 1) }
-        #expect(other?.description.contains("outside 1…64") == true)
+        #expect(
+            other?.description
+                == "a context of 512 tokens is more than the 64 that the model was trained for. Choose at most 64.")
+        let none = #expect(throws: InferenceError.self) { try Session(model: model, context: 0, threads: 1) }
+        #expect(none?.description.contains("outside 1…256") == true)
     }
 
     @Test func textGoesOnBeyondTheTraining() throws {

@@ -63,7 +63,8 @@ extension ConfigurationReader {
 
     /// A context beyond the training is to be stretched to, or refused; what is wrong with the file, the engine says.
     private func checkContext(_ model: Configuration.ModelSection, _ table: TableReader) {
-        guard let trained = try? context.shape(model.path, nil)?.trainedContextLength else { return }
+        guard let shape = try? context.shape(model.path, nil) else { return }
+        let trained = shape.trainedContextLength
         guard model.isContextGiven, model.context > trained else {
             if model.ropeScaling != .none {
                 problems.warning(
@@ -76,7 +77,8 @@ extension ConfigurationReader {
         guard model.ropeScaling != .none else {
             return table.error(
                 "context", "context = \(model.context) is more than the \(trained) tokens the model was trained for",
-                "Write context = \(trained), or rope_scaling = \"yarn\" to stretch its positions")
+                "Write context = \(trained)"
+                    + (shape.hasRotation ? ", or rope_scaling = \"yarn\" to stretch its positions" : ""))
         }
         do throws(ModelError) {
             _ = try context.shape(model.path, RopeStretch(model.ropeScaling, context: model.context))

@@ -10,10 +10,9 @@ extension ModelRunner {
             throw .engine(error.description)
         }
         guard let extraction else { throw .stopped }
-        let tokens = TokenUse(
-            prompt: extraction.tokens.prompt, cached: extraction.tokens.cached, generated: extraction.tokens.generated)
         let effort = Effort(
-            tokens: tokens, prefillSeconds: extraction.prefillSeconds, decodeSeconds: extraction.decodeSeconds)
+            tokens: TokenUse(extraction.tokens), prefillSeconds: extraction.prefillSeconds,
+            decodeSeconds: extraction.decodeSeconds)
         return ExtractAnswer(json: extraction.json, isCut: extraction.isCut, effort: effort)
     }
 

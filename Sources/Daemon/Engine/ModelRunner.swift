@@ -57,7 +57,7 @@ final class ModelRunner: TaskRunner {
                 path: path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named),
                 stretch: section.isContextGiven ? RopeStretch(section.ropeScaling, context: section.context) : nil)
             guard !section.isContextGiven || section.context <= model.config.contextLength else {
-                let reason = RopeStretch.refusal(of: section.context, trained: model.config.contextLength)
+                let reason = RopeStretch.refusal(of: section.context, model.config)
                 throw DaemonError("the model \(section.path): \(reason)", exitStatus: 78)
             }
             if let expected = section.sha256 {
@@ -146,8 +146,8 @@ final class ModelRunner: TaskRunner {
         let all = Double(max(1, computed.reduce(0, +)))
         return zip(answers, computed).map { answer, own in
             answer.map { answer in
-                let tokens = TokenUse(prompt: answer.tokens.prompt, cached: answer.tokens.cached)
-                let effort = Effort(tokens: tokens, prefillSeconds: seconds * Double(own) / all)
+                let effort = Effort(
+                    tokens: TokenUse(answer.tokens), prefillSeconds: seconds * Double(own) / all)
                 return ClassifyAnswer(scores: answer.scores, effort: effort)
             }.mapError { .engine($0.description) }
         }
@@ -164,10 +164,9 @@ final class ModelRunner: TaskRunner {
             throw .engine(error.description)
         }
         guard let summary else { throw .stopped }
-        let tokens = TokenUse(
-            prompt: summary.tokens.prompt, cached: summary.tokens.cached, generated: summary.tokens.generated)
         let effort = Effort(
-            tokens: tokens, prefillSeconds: summary.prefillSeconds, decodeSeconds: summary.decodeSeconds)
+            tokens: TokenUse(summary.tokens), prefillSeconds: summary.prefillSeconds,
+            decodeSeconds: summary.decodeSeconds)
         return SummaryAnswer(
             summary: summary.text, grounded: summary.grounded, source: summary.source.rawValue, effort: effort)
     }
@@ -224,5 +223,11 @@ extension ClassifyPrompt {
         var result = ClassifyPrompt.standard
         result.system = prompt.contains("{{labels}}") ? prompt : "\(prompt) Answer with one label: {{labels}}."
         return result
+    }
+}
+
+extension TokenUse {
+    init(_ count: TokenCount) {
+        self.init(prompt: count.prompt, cached: count.cached, generated: count.generated)
     }
 }
