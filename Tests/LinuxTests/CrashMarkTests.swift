@@ -1,0 +1,34 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// What C does at the end of a process: marks why, or starts it anew.
+@Suite struct CrashMarks {
+    @Test(arguments: [SIGSEGV, SIGILL, SIGFPE, SIGABRT, SIGTRAP])
+    func aFatalSignalLeavesItsMarkAndStillKills(_ signal: Int32) throws {
+        let folder = try TemporaryFolder()
+        try folder.write("-rest", to: "work")
+        let child = try Child([builtProgram("CrashHelper"), "die", "\(signal)", folder.path("work")])
+        #expect(child.wait(seconds: 20) == 128 + signal, "\(child.output) \(child.errors)")
+        #expect(folder.read("work") == "!rest")
+    }
+
+    @Test(arguments: [SIGKILL, SIGTERM]) func othersLeaveNone(_ signal: Int32) throws {
+        let folder = try TemporaryFolder()
+        try folder.write("-rest", to: "work")
+        let child = try Child([builtProgram("CrashHelper"), "die", "\(signal)", folder.path("work")])
+        #expect(child.wait(seconds: 20) == 128 + signal)
+        #expect(folder.read("work") == "-rest")
+    }
+
+    @Test func startingAnewLeavesNothingBehind() throws {
+        let child = try Child([builtProgram("CrashHelper"), "start-anew"])
+        #expect(child.wait(seconds: 20) == 0, "\(child.errors)")
+        let lines = child.output.split(separator: "\n").map(String.init)
+        try #require(lines.count == 5, "\(lines)")
+        // The same process, one thread, no blocked or ignored signal, and the three standard files.
+        #expect(lines[1].hasSuffix(" 0000000000000000") || lines[1].hasSuffix("\t0000000000000000"), "\(lines)")
+        #expect(lines[2].hasSuffix("0000000000000000") && lines[3].hasSuffix("1"), "\(lines)")
+        #expect(lines[4] == "files 4 of \(lines[0])")
+    }
+}
