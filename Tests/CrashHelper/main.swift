@@ -125,6 +125,10 @@ func soak(port: Int, version: MQTTOptions.ProtocolVersion) throws {
 
 /// Marks fatal signals in a file and dies of one.
 func die(_ signal: Int32, path: String) {
+    // Whoever starts us may have blocked it, as threads of Dispatch do.
+    var none = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, nil)
     martlet_mark_crashes(open(path, O_RDWR | O_CREAT, 0o600))
     say("marking")
     // The standard says that a signal to oneself arrives before this returns.
