@@ -189,6 +189,16 @@ seccomp=$(sed -n 's/^Seccomp:\t//p' "/proc/$(outer_pid)/status") caps=$(sed -n '
 [[ $seccomp == 2 && $caps == 0000000000000000 ]] || die "seccomp $seccomp, capabilities $caps"
 shown "seccomp filter on, no capabilities, user $(inside ps -o user= -p "$(pid)")"
 
+# --- another certificate, by a reload
+renewed=/proc/$init/root/etc/martlet
+cp "$tls/server.pem" "$renewed/new.pem" && cp "$tls/server.key" "$renewed/new.key"
+sed -i 's|^cert_file = .*|cert_file = "/etc/martlet/new.pem"|; s|^key_file = .*|key_file = "/etc/martlet/new.key"|' \
+    "$renewed/martlet.toml"
+inside systemctl reload martlet
+reconnected() { inside journalctl --no-pager -u martlet | grep -A5 'with the login and certificates as they are now' | grep -q 'session resumed'; }
+wait_for 60 "the connection with another certificate" reconnected
+shown "reloaded: connected again with another certificate, in the same session"
+
 # --- events, a daemon that does not move, a restart, answers
 inside mosquitto_sub "${client[@]}" -i results -c -q 1 -t martlet/boot/task/home/result >"$work/results" 2>/dev/null &
 subscriber=$!

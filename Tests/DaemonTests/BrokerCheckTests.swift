@@ -96,36 +96,20 @@ import Transport
         #expect(try !findings("mqtt://127.0.0.1:\(writable.port)").contains { $0.contains("publish below") })
     }
 
-    private final class Lines: Sendable {
-        let all = Mutex<[String]>([])
-    }
-
-    private struct Log: LogHandler {
-        let lines: Lines
-        var metadata: Logger.Metadata = [:]
-        var logLevel: Logger.Level = .info
-        init(_ lines: Lines) { self.lines = lines }
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { nil }
-            set {}
-        }
-        func log(event: LogEvent) { lines.all.withLock { $0.append("\(event.level) \(event.message)") } }
-    }
-
     /// The log of a daemon until it says why there is no connection.
     private func complaint(_ configuration: Configuration) throws -> String {
-        let lines = Lines()
+        let recorder = LineRecorder()
         let gate = Gate()
         var options = configuration.mqttOptions
         options.backoffMilliseconds = 20...50
         let parts = DaemonParts(
             transport: try MQTTClient(options), spool: try .inMemory(),
             makeRunner: { (models, _) throws(DaemonError) in FakeRunner(models, gate: gate) },
-            logger: Logger(label: "test") { _ in Log(lines) })
+            logger: recorder.logger)
         let daemon = Daemon(configuration, parts)
         try daemon.start()
         defer { daemon.stop() }
-        func line() -> String? { lines.all.withLock { $0.first { $0.contains("no connection") } } }
+        func line() -> String? { recorder.lineList.first { $0.contains("no connection") } }
         try wait { line() != nil }
         #expect(Daemon.mqttHealth(daemon.parts, daemon.live).lastProblem != nil)
         return line() ?? ""
