@@ -58,6 +58,10 @@ budgets: build model aarch64 ## compares instructions, sizes and allocations wit
 idle: build model ## fails when a daemon without work uses more than 0.5% of a core; takes a minute
 	MODEL=$$(scripts/fetch-model) MARTLET=.build/release/martlet bench/idle.sh
 
+.PHONY: boot-test
+boot-test: build model ## the service under a real systemd in namespaces; as root, takes four minutes
+	systemd/boot-test.sh
+
 .PHONY: format
 format: ## formats the sources
 	$(SWIFT) format format --in-place --recursive Sources Tests Package.swift

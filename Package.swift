@@ -140,9 +140,9 @@ let package = Package(
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),
         .target(name: "TestSupport", dependencies: ["Transport", "Linux"], path: "Tests/Support"),
         .executableTarget(
-            name: "CrashHelper", dependencies: ["Transport", "Spool", "Linux"], path: "Tests/CrashHelper"),
+            name: "CrashHelper", dependencies: ["Transport", "Spool", "Linux", "CLinux"], path: "Tests/CrashHelper"),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Spool", "TestSupport", "CrashHelper"]),
-        .testTarget(name: "LinuxTests", dependencies: ["Linux"]),
+        .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport", "CrashHelper"]),
         .testTarget(name: "HealthTests", dependencies: ["Health", "Linux"]),
         .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Boots a Debian with a real systemd in namespaces of its own and shows there what the unit promises: the daemon starts
 # with its secrets as systemd credentials, speaks mutual TLS to a mosquitto with passwords and access rules, is killed
-# by the watchdog when it is stopped and when its engine alone hangs, and answers after each restart what it had queued.
+# by the watchdog when it is stopped and when its engine alone hangs, sets an event aside that kills it, starts itself
+# anew where nobody watches, and answers after each restart what it had queued.
 #
-#   systemd/boot-test.sh        MARTLET=BINARY MODEL=GGUF ROOT=FOLDER as variables; root; takes three minutes
+#   systemd/boot-test.sh        MARTLET=BINARY MODEL=GGUF ROOT=FOLDER as variables; root; takes four minutes
 #
 # unshare and not systemd-nspawn: that wants a systemd outside too. The root file system is made once in ROOT by
 # debootstrap, and each run writes to a layer above it that is forgotten.
@@ -188,6 +189,16 @@ seccomp=$(sed -n 's/^Seccomp:\t//p' "/proc/$(outer_pid)/status") caps=$(sed -n '
 [[ $seccomp == 2 && $caps == 0000000000000000 ]] || die "seccomp $seccomp, capabilities $caps"
 shown "seccomp filter on, no capabilities, user $(inside ps -o user= -p "$(pid)")"
 
+# --- another certificate, by a reload
+renewed=/proc/$init/root/etc/martlet
+cp "$tls/server.pem" "$renewed/new.pem" && cp "$tls/server.key" "$renewed/new.key"
+sed -i 's|^cert_file = .*|cert_file = "/etc/martlet/new.pem"|; s|^key_file = .*|key_file = "/etc/martlet/new.key"|' \
+    "$renewed/martlet.toml"
+inside systemctl reload martlet
+reconnected() { inside journalctl --no-pager -u martlet | grep -A5 'with the login and certificates as they are now' | grep -q 'session resumed'; }
+wait_for 60 "the connection with another certificate" reconnected
+shown "reloaded: connected again with another certificate, in the same session"
+
 # --- events, a daemon that does not move, a restart, answers
 inside mosquitto_sub "${client[@]}" -i results -c -q 1 -t martlet/boot/task/home/result >"$work/results" 2>/dev/null &
 subscriber=$!
@@ -210,7 +221,7 @@ hang() { # hang NAME HOW: something holds the daemon while events come; the watc
     sent=$!
     some_answered() { (($(answered "$name") > 3)); }
     wait_for 60 "a first answer" some_answered
-    "$2"
+    "$2" "$name"
     restarted() { (($(restarts) > before)); }
     wait_for 120 "the restart by the watchdog ($name)" restarted
     release
@@ -224,7 +235,7 @@ release() { [[ -z $keeper ]] || kill "$keeper" 2>/dev/null || true; keeper=''; }
 stop_process() { kill -STOP "$(outer_pid)"; }
 # Holds the engine's thread alone, as a deadlock would, while all others go on.
 stop_engine() {
-    local thread
+    local thread name=$1
     thread=$(grep -lx martlet-engine "/proc/$(outer_pid)"/task/*/comm 2>/dev/null | head -1)
     thread=${thread%/comm}
     python3 - "${thread##*/}" <<'PYTHON' &
@@ -252,6 +263,47 @@ grep -q 'the engine does not move: the watchdog is not pinged' "$work/journal" |
 shown "journal: $(grep -m1 -o 'Watchdog timeout.*' "$work/journal")"
 
 wait_for 30 "the connection after the restarts" is_online
+
+# --- an event that kills the process: as soon as it is in work the process gets a fatal signal, twice
+state=/proc/$init/root/var/lib/martlet
+# The engine's part of the file that tells what is in work.
+works() { [[ -n $(tail -c +65537 "$state/work" 2>/dev/null | head -c 1 | tr -d '\0') ]]; }
+outcome() { grep -o '"topic":"home/deadly".*' "$work/results" | head -1; }
+long=$(for ((i = 0; i < 400; i++)); do printf 'sensor %d reports %d percent. ' "$i" $((i * 7 % 100)); done)
+before=$(restarts)
+inside mosquitto_pub "${client[@]}" -q 1 -t home/deadly -m "$long"
+for signal in SEGV ABRT; do
+    until works; do [[ -z $(outcome) ]] || die "the deadly event was answered before the signal came: $(outcome)"; done
+    kill -"$signal" "$(outer_pid)"
+    died() { (($(restarts) > before)); }
+    wait_for 60 "the restart after SIG$signal" died
+    before=$(restarts)
+done
+answered_deadly() { [[ -n $(outcome) ]]; }
+wait_for 60 "an answer to the deadly event" answered_deadly
+[[ $(outcome) == *'set aside: the process died 2 times'* ]] || die "the deadly event was answered: $(outcome)"
+[[ $(ls "$state/quarantine" | wc -l) == 1 ]] || die "the deadly event was not kept"
+shown "an event that crashed the process twice is set aside: $(outcome | grep -o '"error":"[^"]*"')"
+
+# --- no watchdog of systemd: the daemon's own
+mkdir -p "/proc/$init/root/run/systemd/system/martlet.service.d"
+printf '[Service]\nWatchdogSec=0\n' >"/proc/$init/root/run/systemd/system/martlet.service.d/zz.conf"
+inside systemctl daemon-reload
+inside systemctl restart martlet
+wait_for 60 "the start without a watchdog" is_online
+process=$(pid) before=$(restarts)
+publish own &
+sent=$!
+own_answered() { (($(answered own) > 3)); }
+wait_for 60 "a first answer" own_answered
+stop_engine own
+started_anew() { inside journalctl --no-pager -u martlet | grep -q 'the daemon starts anew'; }
+wait_for 120 "the daemon's own restart" started_anew
+all_own() { (($(answered own) == events)); }
+wait_for 180 "the answers to all $events events of own, $(answered own) came," all_own
+release
+[[ $(pid) == "$process" && $(restarts) == "$before" ]] || die "somebody else restarted it"
+shown "own: without systemd's watchdog the daemon started itself anew, all $events events answered"
 inside systemctl stop martlet
 is_offline() { [[ $(inside mosquitto_sub "${client[@]}" -t martlet/boot/status -C 1 -W 5) == offline ]]; }
 wait_for 15 "the farewell" is_offline

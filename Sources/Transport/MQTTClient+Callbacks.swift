@@ -1,5 +1,6 @@
 import CMosquitto
 import Glibc
+import Linux
 
 // libmosquitto calls these on the network thread only, inside `mosquitto_loop`; the log callback also on a thread that
 // publishes. `context` is the MQTTClient, alive because that thread holds it (see MQTTClient+Thread.swift).
@@ -60,6 +61,8 @@ extension MQTTClient {
         state.withLock { state in
             guard !state.stopping else { return }
             state.connected = true
+            // `renew` came while this connection was being made the old way.
+            if state.used != UsedWay(state.way) { state.renewing = monotonicNanoseconds() }
             if !sessionPresent { state.delivered.forgetAll() }
             state.connections += 1
             state.counters.reconnects = state.connections - 1

@@ -29,8 +29,10 @@ struct TLSFailure: Sendable, Equatable {
 
     /// `SSL_get_verify_result`, from the OpenSSL that libmosquitto has loaded. libmosquitto prints only that the
     /// verification failed, and linking OpenSSL for one call could bring a second version of it into the process.
+    ///
+    /// Unsafe: the signature is that of OpenSSL's ssl.h, `long SSL_get_verify_result(const SSL *)`.
     private static let verifyResult: VerifyResult? = dlsym(nil, "SSL_get_verify_result").map {
-        unsafeBitCast($0, to: VerifyResult.self)  // unsafe: OpenSSL's signature, long (const SSL *)
+        unsafeBitCast($0, to: VerifyResult.self)
     }
 
     func problem(_ options: MQTTOptions) -> ConnectionProblem {

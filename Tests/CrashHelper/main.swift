@@ -1,4 +1,5 @@
 // A process for tests to kill: it does what the daemon does at the moment a crash would hurt.
+import CLinux
 import Glibc
 import Linux
 import Spool
@@ -122,6 +123,48 @@ func soak(port: Int, version: MQTTOptions.ProtocolVersion) throws {
     client.stop(drainFor: .seconds(1))
 }
 
+/// Marks fatal signals in a file and dies of one.
+func die(_ signal: Int32, path: String) {
+    // Whoever starts us may have blocked it, as threads of Dispatch do.
+    var none = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, nil)
+    martlet_mark_crashes(open(path, O_RDWR | O_CREAT, 0o600))
+    say("marking")
+    // The standard says that a signal to oneself arrives before this returns.
+    kill(getpid(), signal)
+    exit(0)
+}
+
+/// Replaces itself while a thread of its own runs, signals are blocked and files are open; then tells what is left.
+func startAnew(isSecond: Bool) {
+    guard isSecond else {
+        say("\(getpid())")
+        var all = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_BLOCK, &all, nil)
+        signal(SIGTERM, SIG_IGN)
+        // Not close-on-exec, as sockets of some libraries.
+        _ = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var thread = pthread_t()
+        pthread_create(
+            &thread, nil,
+            { _ in
+                while true { pause() }
+            }, nil)
+        var strings: [UnsafeMutablePointer<CChar>?] = (CommandLine.arguments + ["again"]).map { strdup($0) }
+        strings.append(nil)
+        martlet_start_anew(strings)
+        say("not started: \(errno)")
+        exit(1)
+    }
+    let status = FileTree.machine.lines("/proc/self/status")
+    for key in ["SigBlk", "SigIgn", "Threads"] { say(status.first { $0.hasPrefix(key) }.map(String.init) ?? "") }
+    // The listing itself is one of them.
+    say("files \(FileTree.machine.names(in: "/proc/self/fd").count) of \(getpid())")
+    exit(0)
+}
+
 let arguments = CommandLine.arguments
 switch (arguments.dropFirst().first, arguments.count) {
 case ("spool-writer", 3): try writeSpool(arguments[2])
@@ -131,6 +174,8 @@ case ("receive", 4), ("receive", 5):
         spoolPath: arguments.count == 5 ? arguments[4] : nil)
 case ("soak", 4): try soak(port: Int(arguments[2]) ?? 0, version: arguments[3] == "5" ? .v5 : .v311)
 case ("knock", 3): try knock(port: Int(arguments[2]) ?? 0)
+case ("die", 4): die(Int32(arguments[2]) ?? 0, path: arguments[3])
+case ("start-anew", 2), ("start-anew", 3): startAnew(isSecond: arguments.count == 3)
 case ("will", 3): try hold(port: Int(arguments[2]) ?? 0)
 default:
     say("usage: CrashHelper spool-writer PATH | receive PORT 5|311 [SPOOL] | will PORT | knock PORT | soak PORT 5|311")

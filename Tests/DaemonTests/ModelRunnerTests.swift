@@ -1,5 +1,6 @@
 import Health
 import Inference
+import Linux
 import TestModels
 import TestSupport
 import Testing
@@ -52,6 +53,16 @@ import Testing
         let answers = runner.classify(texts, ClassifierSpec(model: "other", labels: ["a", "b"], prompt: nil))
         #expect(answers.count == texts.count)
         for answer in answers { #expect(throws: EventFailure.self) { try answer.get() } }
+    }
+
+    @Test func aFileThatIsNotTheOneMeantIsRefused() throws {
+        var section = Configuration.ModelSection(
+            name: "tiny", path: tiny.model.file.path, context: 512, threads: 1, kvCache: "f16", lora: [])
+        section.sha256 = String(repeating: "0", count: 64)
+        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], isCancelled: { false }) }
+        #expect(error?.exitStatus == 65 && error?.description.contains("sha256") == true)
+        section.sha256 = try SHA256.hexadecimal(ofFile: section.path)
+        #expect(throws: Never.self) { try ModelRunner([section], isCancelled: { false }) }
     }
 
     /// Tasks of one model with other adapters, in turn: each has its own answers, and the model's own come back.

@@ -104,6 +104,19 @@ import Transport
         greedy.stop()
     }
 
+    @Test func aRetainedRequestIsRefused() throws {
+        let harness = try Harness()
+        harness.broker.publish(MQTTMessage(topic: "martlet/pi/request/reload", text: "", qos: 1, retain: true))
+        // As at every new connection: the broker hands it out again, marked.
+        var again = MQTTMessage(topic: "martlet/pi/request/reload", text: "", qos: 1)
+        again.retain = true
+        #expect(harness.daemon.intake.accept(again) == .accepted)
+        try wait {
+            harness.messages("martlet/pi/response/reload").contains { $0.text.contains("the request is retained") }
+        }
+        harness.stop()
+    }
+
     @Test func loadingAModelByRequestIsOffUnlessAskedFor() throws {
         let harness = try Harness()
         let reply = try harness.request("model/load", "{\"path\":\"/etc/passwd\"}")

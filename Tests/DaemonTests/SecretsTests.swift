@@ -11,25 +11,6 @@ import Transport
 
 /// Passwords and keys come from files, the environment or systemd, and never go anywhere but to the broker.
 @Suite(.serialized) struct Secrets {
-    /// Every line at every level.
-    private final class LineRecorder: Sendable {
-        private let lines = Mutex<[String]>([])
-        var all: String { lines.withLock { $0.joined(separator: "\n") } }
-        func add(_ line: String) { lines.withLock { $0.append(line) } }
-    }
-
-    private struct RecordingLog: LogHandler {
-        let recorder: LineRecorder
-        var metadata: Logger.Metadata = [:]
-        var logLevel: Logger.Level = .trace
-        init(_ recorder: LineRecorder) { self.recorder = recorder }
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { nil }
-            set {}
-        }
-        func log(event: LogEvent) { recorder.add("\(event.level) \(event.message) \(metadata)") }
-    }
-
     private let secret = "geheim-0815-ÜmläutÉ"
     private let wrong = "falsch-4711-ÜmläutÉ"
 
@@ -84,7 +65,7 @@ import Transport
         var parts = DaemonParts(
             transport: try MQTTClient(options), spool: try .inMemory(),
             makeRunner: { (models, _) throws(DaemonError) in FakeRunner(models, gate: gate) },
-            logger: Logger(label: "test") { _ in RecordingLog(recorder) })
+            logger: recorder.logger)
         parts.loadConfiguration = load
         let daemon = Daemon(configuration, parts)
         try daemon.start()

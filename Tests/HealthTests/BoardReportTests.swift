@@ -32,7 +32,7 @@ import Testing
         """
         {"cpu":{\(cpu)},"device":"kitchen-pi","disk":{"free_mb":8211,"spool_mb":0.3},\
         "engine":{"decode_tps":38.9,"dropped":0,"expired":0,"governor":"full",\
-        "latency_ms":{"p50":41,"p95":77,"p99":120},"prefill_tps":212.4,"queue":0,"threads":4},\
+        "latency_ms":{"p50":41,"p95":77,"p99":120},"prefill_tps":212.4,"quarantined":0,"queue":0,"threads":4},\
         "memory":{\(memory)},\
         "mqtt":{"connected":true,"published":5121,"received":5123,"reconnects":1,"spooled":0},\
         "state":"\(state)","time":"2026-11-21T03:12:08.123Z","uptime_s":\(uptime)}
