@@ -112,7 +112,8 @@ public final class Daemon: Sendable {
         do throws(TransportError) {
             try parts.transport.subscribe(Intake.filters(configuration).map { MQTTSubscription(filter: $0, qos: 1) })
             try parts.transport.start(
-                onMessage: { [intake] in intake.accept($0) }, onEvent: { [weak self] in self?.handle($0) })
+                onMessage: { [intake] in intake.accept($0) }, onPause: { [intake] in intake.commit() },
+                onAcknowledged: { [intake] in intake.handOn() }, onEvent: { [weak self] in self?.handle($0) })
         } catch {
             throw DaemonError("cannot start the MQTT client: \(error)", exitStatus: 69)
         }
@@ -126,6 +127,7 @@ public final class Daemon: Sendable {
         case .connected(let sessionPresent):
             log.notice("connected to the broker\(sessionPresent ? ", session resumed" : "")")
             live.noteConnection()
+            if !sessionPresent { intake.forgetDeliveries() }
             outbox.connected()
             // Who looks at a device that just came back wants to know how it is now.
             health.publishNext()
