@@ -49,7 +49,9 @@ extension MQTTClient {
             pollfd(fd: work.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         // A signal is no reason to end: the next turn waits again.
-        guard poll(&requests, 2, Int32(clamping: milliseconds)) > 0 else { return false }
+        let count = poll(&requests, 2, Int32(clamping: milliseconds))
+        guard count >= 0 || errno == EINTR else { return nil }
+        guard count > 0 else { return false }
         if requests[1].revents != 0 { work.clear() }
         let events = Int32(requests[0].revents)
         return events & (POLLIN | POLLHUP | POLLERR | POLLNVAL) != 0
