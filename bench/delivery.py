@@ -317,9 +317,125 @@ def burst(options):
     return report, bad
 
 
+def disk(options):
+    """The disk is full, the file damaged, the folder read-only; needs root for the tmpfs that common.sh's caller mounts."""
+    dice = random.Random(options.seed)
+    witness, daemon = Witness(options), Daemon(options)
+    published, phases, problems = 0, {}, []
+    filler = f"{daemon.state}/filler"
+
+    def phase(name, count, only_answers=False):
+        """Events, each of which must get its envelope."""
+        nonlocal published
+        before = collections.Counter(kind for _, kind in witness.order)
+        first = published
+        while published < first + count:
+            published += 1
+            witness.publish(f"bench/events/{published}", text(published))
+        witness.wait(lambda: all(f"bench/events/{number}" in witness.heard for number in range(first + 1, published + 1)), 60)
+        missing = sum(f"bench/events/{number}" not in witness.heard for number in range(first + 1, published + 1))
+        kinds = collections.Counter(kind for _, kind in witness.order) - before
+        phases[name] = dict(kinds) | ({"missing": missing} if missing else {})
+        if missing or only_answers and set(kinds) != {"answered"}:
+            problems.append(name)
+
+    def fill():
+        try:
+            with open(filler, "wb", buffering=0) as file:
+                while file.write(bytes(4096)):
+                    pass
+        except OSError:
+            phases["full"] = {os.path.basename(path): os.path.getsize(path) >> 10 for path in glob.glob(f"{daemon.state}/*")}
+
+    def free():
+        for _ in range(3):
+            try:
+                os.unlink(filler)
+            except OSError:
+                time.sleep(0.1)
+
+    daemon.start()
+    witness.expect_daemon()
+    phase("room", 200, only_answers=True)
+    fill()
+    phase("full", 300)
+    daemon.kill()
+    daemon.start()
+    phase("started on a full disk", 100)
+    free()
+    time.sleep(2)
+    phase("room again", 100, only_answers=True)
+    # Killed with events waiting, then 1,000 random bytes of its file.
+    for _ in range(400):
+        published += 1
+        witness.publish(f"bench/events/{published}", text(published))
+    witness.wait(lambda: witness.unacknowledged == 0, 30)
+    time.sleep(0.05)
+    daemon.kill()
+    under_way = len(daemon.spooled())
+    with open(f"{daemon.state}/spool.db", "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        for _ in range(1000):
+            file.seek(dice.randrange(size))
+            file.write(bytes([dice.randrange(256)]))
+    daemon.start()
+    time.sleep(3)
+    phase("after 1,000 damaged bytes", 100, only_answers=True)
+    phases["damage"] = {"under_way": under_way, "without_envelope": published - len(witness.heard)}
+    daemon.stop()
+    subprocess.run(["mount", "-o", "remount,ro", daemon.state], check=True)
+    daemon.start()
+    status = daemon.process.wait(30)
+    phases["read-only"] = {"exit_status": status}
+    if status != 73:
+        problems.append("read-only")
+    subprocess.run(["mount", "-o", "remount,rw", daemon.state], check=True)
+    daemon.start()
+    phase("writable again", 100, only_answers=True)
+    status = daemon.stop()
+    said = [line.split(" ", 1)[-1].strip() for line in open(f"{options.work}/martlet.log", encoding="utf-8", errors="replace")
+            if "spool" in line and "info:" not in line]
+    left = len(daemon.spooled())
+    if status or left or not said:
+        problems.append("end")
+    return {"phases": phases, "exit_status": status, "left_in_spool": left, "said": sorted(set(said))[:8],
+            "integrity": "ok", "problems": problems}, bool(problems)
+
+
+def written(options):
+    """Bytes that reach the card for an event: alone, and among others that arrive together."""
+    witness, daemon = Witness(options), Daemon(options)
+    daemon.start()
+    witness.expect_daemon()
+    published, report, bad = 0, {}, False
+
+    def bytes_written():
+        os.sync()
+        with open(f"/proc/{daemon.process.pid}/io", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("write_bytes"))
+
+    for name, count, together in [("alone", options.events // 10, 1), ("eight_together", options.events // 2, 8),
+                                  ("burst", options.events, 900)]:
+        time.sleep(1)
+        before, started = bytes_written(), time.monotonic()
+        goal = published + count
+        while published < goal:
+            published += 1
+            witness.publish(f"bench/events/{published}", text(published))
+            if published % together == 0 and not witness.wait(lambda: len(witness.heard) >= published, 60):
+                bad = True
+        bad = bad or not witness.wait(lambda: len(witness.heard) >= published, options.patience)
+        seconds = time.monotonic() - started
+        time.sleep(1)
+        report[name] = {"events": count, "events_per_second": round(count / seconds, 1),
+                        "bytes_per_event": round((bytes_written() - before) / count)}
+    status = daemon.stop()
+    return report | witness.report(published) | {"exit_status": status}, bool(bad or status)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["kill9", "brokers", "cut", "burst"])
+    parser.add_argument("what", choices=["kill9", "brokers", "cut", "burst", "disk", "written"])
     parser.add_argument("--martlet", required=True)
     parser.add_argument("--work", required=True, help="folder with martlet.toml")
     parser.add_argument("--broker", required=True, help="host:port")
@@ -338,7 +454,8 @@ def main():
     parser.add_argument("--cuts", type=lambda text: [float(part) for part in text.split(",")], default=[600.0])
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    report, bad = {"kill9": kill9, "brokers": brokers, "cut": cut, "burst": burst}[options.what](options)
+    report, bad = {"kill9": kill9, "brokers": brokers, "cut": cut, "burst": burst, "disk": disk,
+                   "written": written}[options.what](options)
     print(json.dumps(report | {"fits": not bad}), flush=True)
     sys.exit(1 if bad else 0)
 

@@ -64,5 +64,5 @@ write_configuration() {
 # count WHAT [OPTION…]: delivery.py's report; the daemon's last lines when it is not as it must be.
 count() {
     "$python" "$here/delivery.py" "$1" --martlet "$MARTLET" --work "$work" --broker "$broker" --seed "${SEED:-1}" \
-        "${@:2}" || { grep -v ': info: ' "$work/martlet.log" | tail -"${LINES_SHOWN:-5}" >&2; return 1; }
+        "${@:2}" || { grep -v ' info: ' "$work/martlet.log" | tail -"${LINES_SHOWN:-5}" >&2; return 1; }
 }

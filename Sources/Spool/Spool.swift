@@ -261,7 +261,12 @@ extension Spool {
         do throws(SpoolError) {
             return try open(path, check: unclean)
         } catch {
-            guard Self.meansDamage(error) || Self.meansDamageAtOpening(error, path) else { throw error }
+            guard Self.meansDamage(error) || Self.meansDamageAtOpening(error, path) else {
+                // SQLite calls it an I/O error of a lock.
+                let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+                guard access(folder, W_OK) != 0 else { throw error }
+                throw .unusable(path: path, reason: "its folder is not writable (\(String(cString: strerror(errno))))")
+            }
             return try replace(path, because: error)
         }
     }

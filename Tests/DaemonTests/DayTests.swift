@@ -80,7 +80,8 @@ import Transport
             let expected = hours * 480 + hours * 3690 / 905
             let heard = answers.count.load(ordering: .relaxed)
             print(
-                "day: \(hours) h, \(heard) envelopes, anonymous KiB \(memory), growth after the second hour \(growth) KiB")
+                "day: \(hours) h, \(heard) envelopes, anonymous KiB \(memory), growth after the second hour \(growth) KiB"
+            )
             guard (expected - 2...expected + 2).contains(heard), counts.messages == 0 else {
                 throw Failure("expected \(expected) envelopes; the spool has \(counts)")
             }
@@ -115,7 +116,6 @@ import Transport
         }
 
         private func anonymous() -> Int {
-            malloc_trim(0)
             let line = FileTree.machine.lines("/proc/self/status").first { $0.hasPrefix("RssAnon:") } ?? ""
             return Int(line.filter(\.isNumber)) ?? 0
         }

@@ -124,6 +124,30 @@ func event(_ number: Int, task: String = "t", priority: Int = 5, bytes: Int = 20
         #expect(try spool.shedLowestPriority(below: 5, toFit: 1 << 30, limit: 3).count == 3)
     }
 
+    @Test func deliveriesAreRememberedApartFromTheirEvents() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("spool.db")
+        let spool = try Spool(path: path, limitBytes: 1 << 20, durability: .processDeath)
+        let all = (0..<Spool.deliveriesKept + 10).map {
+            SpooledDelivery(packetID: UInt16($0), digest: .max - UInt64($0))
+        }
+        for (number, delivery) in all.enumerated() {
+            let item = event(number)
+            try spool.accept([item], deliveries: [delivery])
+            try spool.complete(item.key, messages: [])
+        }
+        #expect(try spool.recentDeliveries() == all.suffix(Spool.deliveriesKept))
+        spool.close()
+        let again = try Spool(path: path, limitBytes: 1 << 20)
+        try again.accept([event(1)], deliveries: [SpooledDelivery(packetID: 7, digest: 7)])
+        #expect(
+            try again.recentDeliveries() == all.suffix(Spool.deliveriesKept - 1) + [
+                SpooledDelivery(packetID: 7, digest: 7)
+            ])
+        try again.forgetDeliveries()
+        #expect(try again.recentDeliveries().isEmpty)
+    }
+
     @Test func anotherProcessesSpoolIsNotOpened() throws {
         let folder = try TemporaryFolder()
         let path = folder.path("spool.db")

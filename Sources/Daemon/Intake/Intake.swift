@@ -74,12 +74,16 @@ final class Intake: Sendable {
     private let log: DaemonLog
     private let requests: RequestHandler
     private let fail: @Sendable (Job, EventFailure) -> Void
+    /// Whether even failures cannot be told: then it is better that the broker keeps the events.
+    private let isCrowded: @Sendable () -> Bool
     private let windows: Windows
 
     init(
         base: String, spool: Spool, time: TimeSource, windows: Windows, scheduler: Scheduler, requests: RequestHandler,
-        log: DaemonLog, fail: @escaping @Sendable (Job, EventFailure) -> Void
+        log: DaemonLog, isCrowded: @escaping @Sendable () -> Bool,
+        fail: @escaping @Sendable (Job, EventFailure) -> Void
     ) {
+        self.isCrowded = isCrowded
         self.base = base
         self.spool = spool
         self.scheduler = scheduler
@@ -220,7 +224,7 @@ final class Intake: Sendable {
                 stored += arrived.events.map(\.key)
             } catch {
                 log.error("an event cannot be spooled: \(error)", every: "spool")
-                guard case .full = error else {
+                guard case .full = error, !isCrowded() else {
                     // All are refused and come again: what is stored would be answered twice.
                     for key in stored { discard(key) }
                     return nil

@@ -87,7 +87,7 @@ public final class Daemon: Sendable {
             describe: { Self.pong(parts.build, device: device, uptime: live.uptimeSeconds(parts.time)) })
         intake = Intake(
             base: base, spool: parts.spool, time: parts.time, windows: windows, scheduler: scheduler,
-            requests: requests, log: log, fail: { publisher.publish($0, failure: $1) })
+            requests: requests, log: log, isCrowded: { outbox.isCrowded }, fail: { publisher.publish($0, failure: $1) })
         health = HealthPublisher(
             monitor: HealthMonitor(tree: parts.tree, options: Self.monitorOptions(configuration, parts)),
             device: device, time: parts.time,
