@@ -7,6 +7,7 @@ envelope is told apart from a repetition (same event, same id) and from an event
 Needs paho-mqtt >= 2. Prints one JSON object; exit status 1 when something is not as it must be.
 """
 import argparse
+import atexit
 import collections
 import glob
 import json
@@ -37,6 +38,8 @@ class Daemon:
         self.state, self.log = f"{options.work}/state", open(f"{options.work}/martlet.log", "ab")
         os.makedirs(self.state, exist_ok=True)
         self.process = None
+        # Whatever ends this program: nothing of it stays.
+        atexit.register(lambda: self.process and self.process.poll() is None and self.kill())
 
     def start(self):
         environment = dict(os.environ, STATE_DIRECTORY=self.state)

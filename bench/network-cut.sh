@@ -18,11 +18,13 @@ space=martlet-$$ near=mb$$ far=md$$
 ip netns add "$space"
 trap 'end "${started[@]}"; ip netns delete "$space"; rm -rf "$work" ${tiny:+"$tiny"}' EXIT
 ip link add "$near" type veth peer name "$far" netns "$space"
-ip address add 192.0.2.1/30 dev "$near"
+# 198.18.0.0/15 is for measurements (RFC 2544); the addresses of documentation may be those of this machine.
+net=198.18.$(($$ % 256))
+ip address add "$net.1/30" dev "$near"
 ip link set "$near" up
-ip -n "$space" address add 192.0.2.2/30 dev "$far"
+ip -n "$space" address add "$net.2/30" dev "$far"
 ip -n "$space" link set "$far" up
-broker=192.0.2.1:$(free_port)
+broker=$net.1:$(free_port)
 start_lasting_broker
 write_configuration events 5
 count cut --events "${EVENTS:-10000}" --namespace "$space" --link "$far" --cuts "${CUTS:-5,40,600}"
