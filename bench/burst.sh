@@ -7,7 +7,7 @@
 #
 # Settings by environment, with their defaults:
 #   MODEL=            a GGUF file; none: a tiny one with random weights, which answers a thousand a second
-#   EVENTS=50000 SECONDS_LONG=10 MEMORY=32 (MiB) DEADLINE=5s
+#   EVENTS=50000 SECONDS_LONG=10 MEMORY=32 (MiB) DEADLINE=1s
 #   SEED=1
 set -euo pipefail
 : "${MARTLET:?path of martlet}"
@@ -15,6 +15,6 @@ set -euo pipefail
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/faults.sh"
 start_broker
 more="[limits]
-memory = \"${MEMORY:-32}MiB\"" deadline=${DEADLINE:-5s}
+memory = \"${MEMORY:-32}MiB\"" deadline=${DEADLINE:-1s}
 write_configuration p0 0 p1 1 p2 2 p3 3 p4 4 p5 5 p6 6 p7 7 p8 8 p9 9
 count burst --events "${EVENTS:-50000}" --seconds "${SECONDS_LONG:-10}" --limit "${MEMORY:-32}"

@@ -9,12 +9,16 @@ enum SpoolSchema {
     /// wear. The speed is the same.
     static let pageSize = 1024
 
+    /// Before anything else is asked: the log's index is then in memory, and no other process comes between.
+    static let alone = "PRAGMA locking_mode = EXCLUSIVE"
+
+    /// How a new file is laid out. Not for one that is there: SQLite writes `auto_vacuum` into the header each time it
+    /// is set, and on a full disk the spool could then not be opened.
+    static let layout = "PRAGMA page_size = \(pageSize); PRAGMA auto_vacuum = INCREMENTAL"
+
     /// How the file is kept. `synchronous` is raised for transactions that shall survive a loss of power.
     static func settings(limitBytes: Int) -> String {
         """
-        PRAGMA locking_mode = EXCLUSIVE;
-        PRAGMA page_size = \(pageSize);
-        PRAGMA auto_vacuum = INCREMENTAL;
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = NORMAL;
         PRAGMA cache_size = -256;

@@ -25,6 +25,8 @@ final class SpoolStore {
         let database = try SQLiteConnection(path: path)
         self.database = database
         self.limitBytes = limitBytes
+        try database.run(SpoolSchema.alone)
+        if try database.integer("PRAGMA page_count") == 0 { try database.run(SpoolSchema.layout) }
         try database.run(SpoolSchema.settings(limitBytes: limitBytes))
         if check {
             let finding = try database.text("PRAGMA quick_check(1)")

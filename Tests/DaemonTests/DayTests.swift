@@ -13,7 +13,7 @@ import Transport
 @Suite struct DayTests {
     /// In a process of its own, because the memory of this one is every test's.
     @Test func memoryStaysFlatWhileTheClockGoesOn() async {
-        await #expect(processExitsWith: .success) {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             do {
                 let hours = getenv("MARTLET_TEST_HOURS").flatMap { Int(String(cString: $0)) } ?? 4
                 exit(try Day().grows(hours: max(3, hours)) ? 1 : 0)
@@ -22,6 +22,8 @@ import Transport
                 exit(2)
             }
         }
+        let output = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
+        for line in output.split(separator: "\n") where line.hasPrefix("day:") { print(line) }
     }
 
     private struct Day {
