@@ -11,9 +11,10 @@ public final class Spool: Sendable {
     public enum Durability: Sendable {
         /// The death of the process, at any instruction. After a loss of power the file is whole, but the last commits
         /// (up to the last checkpoint) may be missing: SQLite's WAL with synchronous = NORMAL does not wait for the
-        /// card at every commit. An SD card takes 5–100 ms for that, and each one wears it.
+        /// card at every commit.
         case processDeath
-        /// Also the loss of power (synchronous = FULL): one fsync per commit.
+        /// Also the loss of power, for events: `accept` waits for the card (synchronous = FULL), which takes an SD card
+        /// 5–100 ms, so accept many together. Answers do not wait: one that is missing is computed again.
         case powerLoss
     }
 
@@ -34,7 +35,7 @@ public final class Spool: Sendable {
     /// A damaged file, now or later, is moved aside as `path.corrupt-TIMESTAMP`, a new one is made and `onWarning` says
     /// so; it is called under the spool's lock and must not call the spool.
     public convenience init(
-        path: String, limitBytes: Int, durability: Durability = .processDeath,
+        path: String, limitBytes: Int, durability: Durability = .powerLoss,
         onWarning: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(SpoolError) {
         try self.init(place: path, limitBytes: limitBytes, durability: durability, onWarning: onWarning)
@@ -69,14 +70,36 @@ public final class Spool: Sendable {
     /// An event with a known id and task is left as it is, so that a repeated call does no harm.
     public func accept(_ event: SpooledEvent) throws(SpoolError) { try accept([event]) }
 
-    /// Stores several events, all or none, in one transaction.
-    public func accept(_ events: [SpooledEvent]) throws(SpoolError) {
+    /// Stores several events, all or none, in one transaction, and waits for the card when that is to survive a loss of
+    /// power.
+    ///
+    /// - Parameter deliveries: the messages that brought them.
+    public func accept(_ events: [SpooledEvent], deliveries: [SpooledDelivery] = []) throws(SpoolError) {
         guard !events.isEmpty else { return }
         let bytes = events.reduce(0) { $0 + Self.footprint($1) }
         try perform { (store) throws(SpoolError) in
-            try store.requireRoom(for: bytes)
-            try store.transaction { () throws(SpoolError) in
+            try store.requireRoom(for: bytes, rows: events.count)
+            try store.transaction(waits: durability == .powerLoss) { () throws(SpoolError) in
                 for event in events { _ = try store.insert(event) }
+                for delivery in deliveries.suffix(Self.deliveriesKept) { try store.insert(delivery) }
+            }
+        }
+    }
+
+    /// Deliveries that are remembered: more than a broker has unacknowledged on their way. A power of two.
+    public static let deliveriesKept = 256
+
+    /// What the broker delivered last, oldest first.
+    public func recentDeliveries() throws(SpoolError) -> [SpooledDelivery] {
+        try perform { (store) throws(SpoolError) in try store.deliveries() }
+    }
+
+    /// For a new session, which counts its packet ids from the start: an old delivery must not stand for a new one.
+    public func forgetDeliveries() throws(SpoolError) {
+        try perform { (store) throws(SpoolError) in
+            guard try !store.deliveries().isEmpty else { return }
+            try store.transaction(waits: durability == .powerLoss) { () throws(SpoolError) in
+                try store.forgetDeliveries()
             }
         }
     }
@@ -219,9 +242,11 @@ extension Spool {
                 return try body(current)
             } catch {
                 guard Self.meansDamage(error), let path else { throw error }
+                let next = current.nextMessage
                 current.close()
                 store = nil
                 let fresh = try replace(path, because: error)
+                fresh.nextMessage = max(fresh.nextMessage, next)
                 store = fresh
                 return try body(fresh)
             }
@@ -236,13 +261,32 @@ extension Spool {
         do throws(SpoolError) {
             return try open(path, check: unclean)
         } catch {
-            guard Self.meansDamage(error) else { throw error }
+            guard Self.meansDamage(error) || Self.meansDamageAtOpening(error, path) else {
+                // SQLite calls it an I/O error of a lock.
+                let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+                guard access(folder, W_OK) != 0 else { throw error }
+                throw .unusable(path: path, reason: "its folder is not writable (\(String(cString: strerror(errno))))")
+            }
             return try replace(path, because: error)
         }
     }
 
+    /// Errors that have other causes later: our statements do not fit its tables, its version is no version, or its
+    /// header says that SQLite of a later age wrote it, which SQLite takes for a file that may not be written.
+    private static func meansDamageAtOpening(_ error: SpoolError, _ path: String) -> Bool {
+        switch error {
+        case .database(let code, _): return code & 0xFF == SpoolStore.misfit
+        case .newerSchema(_, let found, _): return found > SpoolSchema.lastPlausibleVersion
+        case .unusable:
+            // An I/O error has this code too; the file itself decides. Bytes 18 and 19: 1 is a journal, 2 a log.
+            let header = FileTree.machine.contents(path) ?? []
+            return header.count > 100 && !((1...2).contains(header[18]) && (1...2).contains(header[19]))
+        default: return false
+        }
+    }
+
     private func open(_ path: String, check: Bool) throws(SpoolError) -> SpoolStore {
-        try SpoolStore(path: path, limitBytes: limitBytes, durability: durability, check: check)
+        try SpoolStore(path: path, limitBytes: limitBytes, check: check)
     }
 
     /// SQLITE_CORRUPT and SQLITE_NOTADB, with their extended codes. An I/O error is not damage: the card may come back.
@@ -269,9 +313,10 @@ extension Spool {
         if rename(path + "-wal", aside + "-wal") != 0 { unlink(path + "-wal") }
         unlink(path + "-shm")
         let fresh = try open(path, check: false)
+        let kept = SpoolSalvage(path: aside)?.move(into: fresh) ?? SpoolSalvage.Finding()
         onWarning(
-            "the spool was damaged (\(error)): events and results in it may be lost. "
-                + "It was moved to \(aside) and a new one was made")
+            "the spool was damaged (\(error)): \(kept.events) events and \(kept.messages) results could be read and "
+                + "are kept, others are lost. It was moved to \(aside) and a new one was made")
         return fresh
     }
 }

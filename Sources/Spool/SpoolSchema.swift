@@ -1,20 +1,26 @@
 /// The database's settings, tables and versions.
 enum SpoolSchema {
     /// What this code writes. Raise it with a step in `migrate`.
-    static let version = 1
+    static let version = 2
+    /// A higher one was not written by any Martlet.
+    static let lastPlausibleVersion = 1000
     /// SQLite's smallest sensible page. Every transaction writes whole pages to the log: a short event that is accepted,
     /// answered and acknowledged writes 8 KiB with pages of 1 KiB and 24 KiB with the default of 4 (measured), and cards
     /// wear. The speed is the same.
     static let pageSize = 1024
 
-    /// How a crash of the whole machine is treated.
-    static func settings(durability: Spool.Durability, limitBytes: Int) -> String {
+    /// Before anything else is asked: the log's index is then in memory, and no other process comes between.
+    static let alone = "PRAGMA locking_mode = EXCLUSIVE"
+
+    /// How a new file is laid out. Not for one that is there: SQLite writes `auto_vacuum` into the header each time it
+    /// is set, and on a full disk the spool could then not be opened.
+    static let layout = "PRAGMA page_size = \(pageSize); PRAGMA auto_vacuum = INCREMENTAL"
+
+    /// How the file is kept. `synchronous` is raised for transactions that shall survive a loss of power.
+    static func settings(limitBytes: Int) -> String {
         """
-        PRAGMA locking_mode = EXCLUSIVE;
-        PRAGMA page_size = \(pageSize);
-        PRAGMA auto_vacuum = INCREMENTAL;
         PRAGMA journal_mode = WAL;
-        PRAGMA synchronous = \(durability == .powerLoss ? "FULL" : "NORMAL");
+        PRAGMA synchronous = NORMAL;
         PRAGMA cache_size = -256;
         PRAGMA mmap_size = 0;
         PRAGMA temp_store = MEMORY;
@@ -31,6 +37,7 @@ enum SpoolSchema {
         let found = Int(clamping: try database.integer("PRAGMA user_version"))
         guard found <= version else { throw .newerSchema(path: path, found: found, known: version) }
         if found < 1 { try database.run(first) }
+        if found < 2 { try database.run(second) }
     }
 
     // No index on priority: making room is rare, and every index is one more page written per event.
@@ -49,6 +56,16 @@ enum SpoolSchema {
             payload BLOB NOT NULL
         );
         PRAGMA user_version = 1;
+        COMMIT;
+        """
+
+    // A ring: the place of a delivery is its number modulo the ring's size, so that one page is written and none freed.
+    private static let second = """
+        BEGIN IMMEDIATE;
+        CREATE TABLE delivery (
+            place INTEGER PRIMARY KEY, number INTEGER NOT NULL, packet INTEGER NOT NULL, digest INTEGER NOT NULL
+        );
+        PRAGMA user_version = 2;
         COMMIT;
         """
 }

@@ -7,22 +7,27 @@ final class SpoolStore {
     private let begin, commit, rollback, pageCount, freePages: SQLiteStatement
     private let insertEvent, deleteEvent, selectEvents, selectLowest: SQLiteStatement
     private let insertMessage, deleteMessage, selectMessages: SQLiteStatement
-    private var nextMessage: Int64
+    private let insertDelivery, selectDeliveries, deleteDeliveries: SQLiteStatement
+    private var nextDelivery: Int64
+    /// Ids of messages go on from here; after a damaged file too, because the transport may still name older ones.
+    var nextMessage: Int64
     private(set) var eventCount: Int
     private(set) var messageCount: Int
     private var changesSinceVacuum = 0
     private var lastEmptied: UInt64 = 0
 
-    private static let eventColumns =
+    static let eventColumns =
         "id, task, priority, received, deadline, qos, size, topic, content_type, response_topic, correlation, payload, packet"
-    private static let messageColumns =
+    static let messageColumns =
         "id, created, qos, retain, expiry, topic, content_type, response_topic, correlation, payload"
 
-    init(path: String, limitBytes: Int, durability: Spool.Durability, check: Bool) throws(SpoolError) {
+    init(path: String, limitBytes: Int, check: Bool) throws(SpoolError) {
         let database = try SQLiteConnection(path: path)
         self.database = database
         self.limitBytes = limitBytes
-        try database.run(SpoolSchema.settings(durability: durability, limitBytes: limitBytes))
+        try database.run(SpoolSchema.alone)
+        if try database.integer("PRAGMA page_count") == 0 { try database.run(SpoolSchema.layout) }
+        try database.run(SpoolSchema.settings(limitBytes: limitBytes))
         if check {
             let finding = try database.text("PRAGMA quick_check(1)")
             guard finding == "ok" else { throw .database(code: SpoolStore.corrupt, reason: finding) }
@@ -45,18 +50,32 @@ final class SpoolStore {
         deleteMessage = try database.prepare("DELETE FROM message WHERE id = ? RETURNING 1")
         selectMessages = try database.prepare(
             "SELECT \(Self.messageColumns) FROM message WHERE id > ? ORDER BY id LIMIT ?")
+        insertDelivery = try database.prepare(
+            "INSERT OR REPLACE INTO delivery (place, number, packet, digest) VALUES (?,?,?,?)")
+        selectDeliveries = try database.prepare("SELECT packet, digest FROM delivery ORDER BY number")
+        deleteDeliveries = try database.prepare("DELETE FROM delivery")
+        nextDelivery = try database.integer("SELECT coalesce(max(number), 0) FROM delivery") &+ 1
         nextMessage = try database.integer("SELECT coalesce(max(id), 0) FROM message") &+ 1
         eventCount = Int(clamping: try database.integer("SELECT count(*) FROM event"))
         messageCount = Int(clamping: try database.integer("SELECT count(*) FROM message"))
     }
 
+    /// SQLITE_ERROR, as for a statement that names a column the table does not have.
+    static let misfit: Int32 = 1
     /// SQLITE_CORRUPT, for damage that a check finds.
     static let corrupt: Int32 = 11
 
     func close() { database.close() }
 
     /// Runs `body` in one transaction: all or nothing. On a full disk it makes room in the log and tries once more.
-    func transaction<Result>(_ body: () throws(SpoolError) -> Result) throws(SpoolError) -> Result {
+    ///
+    /// - Parameter waits: until the card has it.
+    func transaction<Result>(
+        waits: Bool = false, _ body: () throws(SpoolError) -> Result
+    ) throws(SpoolError) -> Result {
+        // Not prepared once: this pragma takes effect when it is compiled, and running it does nothing.
+        if waits { try database.run("PRAGMA synchronous = FULL") }
+        defer { if waits { try? database.run("PRAGMA synchronous = NORMAL") } }
         do throws(SpoolError) {
             return try attempt(body)
         } catch {
@@ -66,7 +85,7 @@ final class SpoolStore {
     }
 
     private func attempt<Result>(_ body: () throws(SpoolError) -> Result) throws(SpoolError) -> Result {
-        let before = (eventCount, messageCount, nextMessage)
+        let before = (eventCount, messageCount, nextMessage, nextDelivery)
         do throws(SpoolError) {
             try begin.run()
             let result = try body()
@@ -75,7 +94,7 @@ final class SpoolStore {
         } catch {
             // SQLite ends the transaction itself after some failures, as a full disk.
             if database.isInTransaction { try? rollback.run() }
-            (eventCount, messageCount, nextMessage) = before
+            (eventCount, messageCount, nextMessage, nextDelivery) = before
             throw error
         }
     }
@@ -108,7 +127,14 @@ final class SpoolStore {
     /// Room kept for answers: an event may only enter while its answer will still fit.
     var reserve: Int { min(limitBytes / 4, 1 << 20) }
 
-    func requireRoom(for bytes: Int) throws(SpoolError) {
+    /// Rows of both tables at most. A row of a short text takes some 400 bytes, so the bytes are used up first unless
+    /// the limit is raised far above its default; this bounds the time a start takes to read them.
+    static let mostRows = 200_000
+
+    func requireRoom(for bytes: Int, rows: Int) throws(SpoolError) {
+        guard eventCount + messageCount + rows <= Self.mostRows else {
+            throw .full(reason: "\(eventCount) events and \(messageCount) messages are all it takes")
+        }
         guard try usedBytes() + bytes <= limitBytes - reserve else {
             throw .full(reason: "\(eventCount) events and \(messageCount) messages fill its \(limitBytes >> 10) KiB")
         }
@@ -183,7 +209,7 @@ final class SpoolStore {
         return try selectLowest.step() ? Self.event(selectLowest) : nil
     }
 
-    private static func event(_ row: SQLiteStatement) -> SpooledEvent {
+    static func event(_ row: SQLiteStatement) -> SpooledEvent {
         SpooledEvent(
             id: row.text(0) ?? "", task: row.text(1) ?? "", priority: Int(clamping: row.integer(2)),
             topic: row.text(7) ?? "", payload: row.bytes(11) ?? [], qos: Int(clamping: row.integer(5)),
@@ -194,12 +220,36 @@ final class SpoolStore {
             originalSize: Int(clamping: row.integer(6)))
     }
 
+    // MARK: Deliveries
+
+    func insert(_ delivery: SpooledDelivery) throws(SpoolError) {
+        insertDelivery.bind(1, nextDelivery & Int64(Spool.deliveriesKept - 1))
+        insertDelivery.bind(2, nextDelivery)
+        insertDelivery.bind(3, Int64(delivery.packetID))
+        insertDelivery.bind(4, Int64(bitPattern: delivery.digest))
+        try insertDelivery.run()
+        nextDelivery &+= 1
+    }
+
+    func deliveries() throws(SpoolError) -> [SpooledDelivery] {
+        defer { selectDeliveries.reset() }
+        var found: [SpooledDelivery] = []
+        while try selectDeliveries.step(), found.count < Spool.deliveriesKept {
+            let digest = UInt64(bitPattern: selectDeliveries.integer(1))
+            found.append(SpooledDelivery(packetID: UInt16(clamping: selectDeliveries.integer(0)), digest: digest))
+        }
+        return found
+    }
+
+    func forgetDeliveries() throws(SpoolError) { try deleteDeliveries.run() }
+
     // MARK: Messages
 
-    func insert(_ message: SpooledMessage) throws(SpoolError) -> UInt64 {
+    /// - Parameter id: of a message that had one; nil: the next.
+    func insert(_ message: SpooledMessage, id given: UInt64? = nil) throws(SpoolError) -> UInt64 {
         let statement = insertMessage
         defer { statement.reset() }
-        let id = nextMessage
+        let id = given.map { Int64(clamping: $0) } ?? nextMessage
         statement.bind(1, id)
         statement.bind(2, message.created.milliseconds)
         statement.bind(3, message.qos)
@@ -211,7 +261,7 @@ final class SpoolStore {
         statement.bind(9, message.correlationData)
         statement.bind(10, message.payload)
         _ = try statement.step()
-        nextMessage = id &+ 1
+        nextMessage = max(nextMessage, id &+ 1)
         messageCount += 1
         return UInt64(clamping: id)
     }
@@ -228,13 +278,16 @@ final class SpoolStore {
         defer { row.reset() }
         var messages: [SpooledMessage] = []
         while try row.step() {
-            messages.append(
-                SpooledMessage(
-                    topic: row.text(5) ?? "", payload: row.bytes(9) ?? [], qos: Int(clamping: row.integer(2)),
-                    retain: row.integer(3) != 0, responseTopic: row.text(7), correlationData: row.bytes(8),
-                    contentType: row.text(6), expirySeconds: row.isNull(4) ? nil : UInt32(clamping: row.integer(4)),
-                    created: Timestamp(milliseconds: row.integer(1)), id: UInt64(clamping: row.integer(0))))
+            messages.append(Self.message(row))
         }
         return messages
+    }
+
+    static func message(_ row: SQLiteStatement) -> SpooledMessage {
+        SpooledMessage(
+            topic: row.text(5) ?? "", payload: row.bytes(9) ?? [], qos: Int(clamping: row.integer(2)),
+            retain: row.integer(3) != 0, responseTopic: row.text(7), correlationData: row.bytes(8),
+            contentType: row.text(6), expirySeconds: row.isNull(4) ? nil : UInt32(clamping: row.integer(4)),
+            created: Timestamp(milliseconds: row.integer(1)), id: UInt64(clamping: row.integer(0)))
     }
 }

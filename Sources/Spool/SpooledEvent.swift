@@ -62,6 +62,20 @@ public struct SpooledEvent: Sendable, Equatable {
     }
 }
 
+/// A delivery by the broker that was stored, to recognise it when it comes again.
+///
+/// Kept apart from the event, which may be answered and forgotten before the broker has got our acknowledgement.
+public struct SpooledDelivery: Sendable, Equatable {
+    public var packetID: UInt16
+    /// Of topic and payload.
+    public var digest: UInt64
+
+    public init(packetID: UInt16, digest: UInt64) {
+        self.packetID = packetID
+        self.digest = digest
+    }
+}
+
 /// A message to be published that the broker has not acknowledged.
 public struct SpooledMessage: Sendable, Equatable {
     /// Given by the spool when it is stored, ascending; 0 before. Use it as the transport's token.

@@ -5,24 +5,29 @@
 struct DeliveryMemory {
     static let capacity = 512
 
-    private var marks: [UInt16: DeliveryMark] = [:]
-    /// Packet ids by age, as a ring.
-    private var order: [UInt16] = []
+    private struct Entry {
+        let mark: DeliveryMark
+        let age: UInt64
+    }
+
+    private var entries: [UInt16: Entry] = [:]
+    /// Packet ids by age, as a ring; an id that was used again stands there twice, and its older place means nothing.
+    private var order: [(packetID: UInt16, age: UInt64)] = []
     private var oldest = 0
+    private var count: UInt64 = 0
 
     mutating func remember(_ mark: DeliveryMark) {
         guard mark.packetID != 0 else { return }
-        guard marks.updateValue(mark, forKey: mark.packetID) == nil else { return }
-        if order.count < Self.capacity {
-            order.append(mark.packetID)
-        } else {
-            marks[order[oldest]] = nil
-            order[oldest] = mark.packetID
-            oldest = (oldest + 1) % Self.capacity
-        }
+        count += 1
+        entries[mark.packetID] = Entry(mark: mark, age: count)
+        guard order.count == Self.capacity else { return order.append((mark.packetID, count)) }
+        let (packetID, age) = order[oldest]
+        if entries[packetID]?.age == age { entries[packetID] = nil }
+        order[oldest] = (mark.packetID, count)
+        oldest = (oldest + 1) % Self.capacity
     }
 
-    func contains(_ mark: DeliveryMark) -> Bool { marks[mark.packetID] == mark }
+    func contains(_ mark: DeliveryMark) -> Bool { entries[mark.packetID]?.mark == mark }
 
     /// A new session starts its packet ids over.
     mutating func forgetAll() { self = DeliveryMemory() }

@@ -7,6 +7,8 @@ public final class InMemoryTransport: MessageTransport {
 
     private struct State {
         var onMessage: (@Sendable (MQTTMessage) -> Acceptance)?
+        var onPause: (@Sendable () -> Acceptance)?
+        var onAcknowledged: (@Sendable () -> Void)?
         var onEvent: (@Sendable (TransportEvent) -> Void)?
         var started = false
         var stopped = false
@@ -38,12 +40,16 @@ public final class InMemoryTransport: MessageTransport {
 
     public func start(
         onMessage: @escaping @Sendable (MQTTMessage) -> Acceptance,
+        onPause: @escaping @Sendable () -> Acceptance,
+        onAcknowledged: @escaping @Sendable () -> Void,
         onEvent: @escaping @Sendable (TransportEvent) -> Void
     ) throws(TransportError) {
         let first = state.withLock { state in
             guard !state.started else { return false }
             state.started = true
             state.onMessage = onMessage
+            state.onPause = onPause
+            state.onAcknowledged = onAcknowledged
             state.onEvent = onEvent
             return true
         }
@@ -83,6 +89,8 @@ public final class InMemoryTransport: MessageTransport {
         state.withLock { state in
             state.stopped = true
             state.onMessage = nil
+            state.onPause = nil
+            state.onAcknowledged = nil
             state.onEvent = nil
         }
     }
@@ -108,15 +116,18 @@ public final class InMemoryTransport: MessageTransport {
     }
 
     func deliver(_ message: MQTTMessage) -> Acceptance {
-        let handler = state.withLock { state in
+        let (handler, pause, acknowledged) = state.withLock { state in
             state.counters.received += 1
-            return state.onMessage
+            return (state.onMessage, state.onPause, state.onAcknowledged)
         }
         var message = message
         if message.payload.count > options.maxPayload {
             message.payload.removeLast(message.payload.count - options.maxPayload)
         }
-        let acceptance = handler?(message) ?? .refused
+        var acceptance = handler?(message) ?? .refused
+        // Every message is alone here.
+        if let pause, pause() == .refused { acceptance = .refused }
+        acknowledged?()
         if acceptance == .refused, message.qos > 0 { state.withLock { $0.counters.refused += 1 } }
         return acceptance
     }

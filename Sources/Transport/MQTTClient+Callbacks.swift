@@ -119,12 +119,51 @@ extension MQTTClient {
         guard !known else { return }
         let acceptance = handler?(copy) ?? .refused
         guard message.qos > 0 else { return }
-        state.withLock { state in
-            if acceptance == .accepted { return state.delivered.remember(mark) }
-            if handler != nil { state.counters.refused += 1 }
-            state.refusing = true
-            state.endReason = ConnectionProblem(.local, "a message could not be stored; the broker sends it again")
-            state.handle?.breakConnection()
+        let isMuch = state.withLock { state in
+            guard acceptance == .accepted else {
+                if handler != nil { state.counters.refused += 1 }
+                refuse(&state)
+                return false
+            }
+            state.unstored.append(mark)
+            state.unstoredBytes += copy.payload.count
+            return state.unstoredBytes >= Self.mostBytesTogether
+        }
+        // Before the turn's end: what the handler collects is memory.
+        if isMuch, pause() { acknowledgementsLeft() }
+    }
+
+    /// Nothing is taken from this connection any more, and no acknowledgement leaves.
+    private func refuse(_ state: inout State) {
+        state.refusing = true
+        state.endReason = ConnectionProblem(.local, "a message could not be stored; the broker sends it again")
+        state.handle?.breakConnection()
+    }
+
+    /// What was stored may now be worked on.
+    func acknowledgementsLeft() {
+        let handler = state.withLock { $0.onAcknowledged }
+        handler?()
+    }
+
+    /// Has the messages since the last pause stored; false when they could not be, which ends the connection.
+    func pause() -> Bool {
+        let handler = state.withLock { $0.onPause }
+        // Also without messages of QoS 1: the handler may have collected others.
+        let acceptance = handler?() ?? .refused
+        return state.withLock { state in
+            defer {
+                state.unstored.removeAll(keepingCapacity: true)
+                state.unstoredBytes = 0
+            }
+            guard !state.unstored.isEmpty else { return !state.refusing }
+            if acceptance == .accepted {
+                for mark in state.unstored { state.delivered.remember(mark) }
+                return !state.refusing
+            }
+            state.counters.refused += state.unstored.count
+            refuse(&state)
+            return false
         }
     }
 

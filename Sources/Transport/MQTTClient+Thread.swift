@@ -101,12 +101,21 @@ extension MQTTClient {
             if !state.stopping { state.handle = handle }
             state.refusing = false
             state.endReason = nil
+            state.unstored.removeAll(keepingCapacity: true)
+            state.unstoredBytes = 0
             return state.connections
         }
         var failure: ConnectionProblem
         let code = handle.connect(options)
         if code == MOSQ_ERR_SUCCESS.code {
+            let socket = handle.duplicateSocket()
             failure = serve(handle, options)
+            if isStopping {
+                // What was handed over last, the farewell, shall still leave.
+                close(socket)
+            } else {
+                MQTTHandle.abandon(socket)
+            }
         } else {
             failure = MQTTReason.failure(code, errno: errno, tls: tlsFailure.withLock { $0 }, options: options)
             failure.reason = "cannot connect to \(options.host):\(options.port): \(failure.reason)"
@@ -145,9 +154,9 @@ extension MQTTClient {
                 return ConnectionProblem(
                     .network, "the broker at \(options.host):\(options.port) took the connection but did not answer")
             }
-            // Publishing wakes the loop through libmosquitto's socket pair, and it wakes itself for the keep-alive;
-            // the limit only bounds how late our own deadlines are seen.
-            let code = mosquitto_loop(handle.pointer, connected && !stopping ? 10_000 : 200, 1)
+            // The limit only bounds how late our own deadlines and the keep-alive are seen.
+            let patience = options.keepAlive == 0 ? 10_000 : min(10_000, options.keepAlive * 250)
+            let code = turn(handle, milliseconds: connected && !stopping ? patience : 200)
             if code != MOSQ_ERR_SUCCESS.code {
                 return MQTTReason.failure(code, errno: errno, tls: tlsFailure.withLock { $0 }, options: options)
             }

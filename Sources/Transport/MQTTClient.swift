@@ -20,6 +20,8 @@ public final class MQTTClient: MessageTransport {
 
     struct State {
         var onMessage: (@Sendable (MQTTMessage) -> Acceptance)?
+        var onPause: (@Sendable () -> Acceptance)?
+        var onAcknowledged: (@Sendable () -> Void)?
         var onEvent: (@Sendable (TransportEvent) -> Void)?
         var started = false
         var stopping = false
@@ -48,6 +50,9 @@ public final class MQTTClient: MessageTransport {
         var connections = 0
         var counters = TransportCounters()
         var delivered = DeliveryMemory()
+        /// Messages handed over since the last pause: accepted, but perhaps not stored yet.
+        var unstored: [DeliveryMark] = []
+        var unstoredBytes = 0
     }
 
     let state: Mutex<State>
@@ -58,16 +63,20 @@ public final class MQTTClient: MessageTransport {
     let redelivery = Atomic(false)
     /// Ends a back-off early at `stop`.
     let wake: PipeSignal
+    /// Ends the wait for the network when another thread has something to send.
+    let work: PipeSignal
     let drained: PipeSignal
     let ended: PipeSignal
 
     /// Checks the options; connects only at `start`.
     public init(_ options: MQTTOptions) throws(TransportError) {
         try Self.check(options)
-        guard let wake = PipeSignal(), let drained = PipeSignal(), let ended = PipeSignal() else {
+        guard let wake = PipeSignal(), let work = PipeSignal(), let drained = PipeSignal(), let ended = PipeSignal()
+        else {
             throw .system("cannot make a pipe: too many open files. Raise LimitNOFILE")
         }
         self.wake = wake
+        self.work = work
         self.drained = drained
         self.ended = ended
         var options = options
@@ -108,12 +117,16 @@ public final class MQTTClient: MessageTransport {
 
     public func start(
         onMessage: @escaping @Sendable (MQTTMessage) -> Acceptance,
+        onPause: @escaping @Sendable () -> Acceptance,
+        onAcknowledged: @escaping @Sendable () -> Void,
         onEvent: @escaping @Sendable (TransportEvent) -> Void
     ) throws(TransportError) {
         let first = state.withLock { state in
             guard !state.started, !state.stopping else { return false }
             state.started = true
             state.onMessage = onMessage
+            state.onPause = onPause
+            state.onAcknowledged = onAcknowledged
             state.onEvent = onEvent
             return true
         }
@@ -129,6 +142,7 @@ public final class MQTTClient: MessageTransport {
             for item in subscriptions { state.subscriptions[item.filter] = item }
             if state.connected { send(subscriptions, &state) }
         }
+        work.set()
     }
 
     /// Queues SUBSCRIBE packets; a filter that could not be queued is asked for at the next connection.
@@ -148,6 +162,7 @@ public final class MQTTClient: MessageTransport {
                 if state.connected { state.handle?.unsubscribe(filter) }
             }
         }
+        work.set()
     }
 
     /// MQTT 5 properties are left out under 3.1.1.
@@ -168,6 +183,7 @@ public final class MQTTClient: MessageTransport {
             return nil
         }
         if let failure { throw failure }
+        work.set()
     }
 
     private static func publishFailure(_ code: Int32, _ message: MQTTMessage) -> TransportError? {
@@ -196,10 +212,13 @@ public final class MQTTClient: MessageTransport {
             return state.started
         }
         wake.set()
+        work.set()
         // A thread in getaddrinfo or connect cannot be called back; it ends by itself and calls no handler.
         if started { _ = ended.wait(milliseconds: 3000) }
         state.withLock { state in
             state.onMessage = nil
+            state.onPause = nil
+            state.onAcknowledged = nil
             state.onEvent = nil
         }
     }

@@ -125,6 +125,21 @@ struct MQTTHandle: @unchecked Sendable {  // libmosquitto locks inside; destroy 
 
     func unsubscribe(_ filter: String) { mosquitto_unsubscribe(pointer, nil, filter) }
 
+    /// A second descriptor of the connection, which outlives libmosquitto's; negative when there is none.
+    func duplicateSocket() -> Int32 { fcntl(mosquitto_socket(pointer), F_DUPFD_CLOEXEC, 0) }
+
+    /// Closes the connection of `duplicateSocket`, and lets the kernel forget what it has not sent.
+    ///
+    /// Otherwise it would go on sending the results of a connection that a cut network ended when the network is back,
+    /// and the broker would have them twice. Not set from the start: when this process is killed, what it has handed
+    /// to the kernel shall leave, acknowledgements above all.
+    static func abandon(_ socket: Int32) {
+        guard socket >= 0 else { return }
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(socket, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        close(socket)
+    }
+
     /// Makes the socket unusable at once, so that nothing queued, acknowledgements above all, leaves any more.
     func breakConnection() { shutdown(mosquitto_socket(pointer), Int32(SHUT_RDWR)) }
 }

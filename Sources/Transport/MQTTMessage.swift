@@ -52,7 +52,13 @@ public struct MQTTMessage: Sendable, Equatable {
 /// What a stored QoS 1 message is recognised by when the broker, not having seen our acknowledgement, sends it again.
 public struct DeliveryMark: Sendable, Hashable {
     public let packetID: UInt16
-    let digest: UInt64
+    /// Of topic and payload.
+    public let digest: UInt64
+
+    public init(packetID: UInt16, digest: UInt64) {
+        self.packetID = packetID
+        self.digest = digest
+    }
 
     /// `payload` as it was handed over, cut or not.
     public init(packetID: UInt16, topic: String, payload: [UInt8]) {
@@ -66,7 +72,7 @@ public struct DeliveryMark: Sendable, Hashable {
         digest = hash
     }
 
-    init(_ message: MQTTMessage) {
+    public init(_ message: MQTTMessage) {
         self.init(packetID: message.packetID, topic: message.topic, payload: message.payload)
     }
 }

@@ -54,9 +54,17 @@ public protocol MessageTransport: Sendable {
     /// - Parameters:
     ///   - onMessage: called one message at a time on the network thread, before the acknowledgement leaves.
     ///     While it runs nothing else is received, so it stores and returns.
+    ///   - onPause: called on the network thread when no more messages have arrived for now, before any of their
+    ///     acknowledgements leaves: what `onMessage` only collected is stored here, together. `.refused` refuses
+    ///     every QoS 1 message since the last pause.
+    ///   - onAcknowledged: called on the network thread when the acknowledgements of what `onPause` stored have left
+    ///     the process: what is done with the messages begins here. Before, an answer could be given and forgotten
+    ///     while the broker, after a crash, would still send its message again, and nobody would know it.
     ///   - onEvent: called on the network thread.
     func start(
         onMessage: @escaping @Sendable (MQTTMessage) -> Acceptance,
+        onPause: @escaping @Sendable () -> Acceptance,
+        onAcknowledged: @escaping @Sendable () -> Void,
         onEvent: @escaping @Sendable (TransportEvent) -> Void
     ) throws(TransportError)
 
@@ -86,4 +94,14 @@ public protocol MessageTransport: Sendable {
     /// No handler is called after it returned, and none may call it: they run on the thread that it waits for. A
     /// thread that hangs in name resolution is left behind after three seconds; it ends by itself and calls nobody.
     func stop(drainFor: Duration)
+}
+
+extension MessageTransport {
+    /// As `start`, for a handler that stores each message by itself.
+    public func start(
+        onMessage: @escaping @Sendable (MQTTMessage) -> Acceptance,
+        onEvent: @escaping @Sendable (TransportEvent) -> Void
+    ) throws(TransportError) {
+        try start(onMessage: onMessage, onPause: { .accepted }, onAcknowledged: {}, onEvent: onEvent)
+    }
 }

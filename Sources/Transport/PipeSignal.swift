@@ -8,6 +8,9 @@ final class PipeSignal: Sendable {
     private let readEnd: Int32
     private let writeEnd: Int32
 
+    /// To be waited for together with others: readable while the flag is up.
+    var descriptor: Int32 { readEnd }
+
     /// nil when the process has no file descriptors left.
     init?() {
         var ends: [Int32] = [-1, -1]

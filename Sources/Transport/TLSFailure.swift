@@ -32,7 +32,7 @@ struct TLSFailure: Sendable, Equatable {
     ///
     /// Unsafe: the signature is that of OpenSSL's ssl.h, `long SSL_get_verify_result(const SSL *)`.
     private static let verifyResult: VerifyResult? = dlsym(nil, "SSL_get_verify_result").map {
-        unsafeBitCast($0, to: VerifyResult.self)
+        unsafeBitCast($0, to: VerifyResult.self)  // unsafe: OpenSSL's signature, see above
     }
 
     func problem(_ options: MQTTOptions) -> ConnectionProblem {

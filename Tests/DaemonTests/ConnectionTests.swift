@@ -100,6 +100,28 @@ import Transport
         #expect(!state.isBehind)
     }
 
+    /// A disk that filled up while the broker is away: answers wait in memory, and are told when it is back.
+    @Test func answersThatTheSpoolHasNoRoomForAreHeld() throws {
+        let spool = try Spool.inMemory(limitBytes: 256 << 10)
+        while (try? spool.enqueue(SpooledMessage(topic: "filler", payload: [UInt8](repeating: 0, count: 5000)))) != nil
+        {}
+        let harness = try Harness(spool: spool)
+        harness.broker.setUp(false)
+        let outbox = harness.daemon.outbox
+        outbox.keep((0..<40).map { SpooledMessage(topic: "held", payload: Array("\($0)".utf8)) })
+        #expect(outbox.lost == 0 && !outbox.isEmpty)
+        harness.broker.setUp(true)
+        try wait { harness.messages("held").count == 40 }
+        #expect(harness.messages("held").map(\.text) == (0..<40).map(String.init))
+        harness.broker.setUp(false)
+        outbox.keep(
+            (0..<Outbox.mostOverflow + 5).map { _ in
+                SpooledMessage(topic: "held", payload: [UInt8](repeating: 1, count: 5000))
+            })
+        #expect(outbox.isCrowded)
+        harness.stop()
+    }
+
     @Test func noResultIsForgottenWhenItComesWhileTheSpoolIsRead() throws {
         for _ in 0..<10 {
             let harness = try Harness()

@@ -72,11 +72,20 @@ final class Gate: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)
     private let texts = Mutex<[String]>([])
     private let batches = Mutex<[[String]]>([])
+    /// Texts so far; counted also where they are not kept.
+    let count = Atomic(0)
+    private let keeps: Bool
+
+    init(keeps: Bool = true) { self.keeps = keeps }
+
     var seen: [String] { texts.withLock { $0 } }
     /// What was computed together, where that was more than one text.
     var together: [[String]] { batches.withLock { $0 } }
-    func note(_ text: String) { texts.withLock { $0.append(text) } }
-    func note(together texts: [String]) { batches.withLock { $0.append(texts) } }
+    func note(_ text: String) {
+        count.add(1, ordering: .relaxed)
+        if keeps { texts.withLock { $0.append(text) } }
+    }
+    func note(together texts: [String]) { if keeps { batches.withLock { $0.append(texts) } } }
     func wait() { semaphore.wait() }
     func open() { semaphore.signal() }
 }
@@ -114,7 +123,7 @@ final class Heard: Sendable {
 final class Harness: Sendable {
     let broker: InMemoryBroker
     let daemon: Daemon
-    let gate = Gate()
+    let gate: Gate
     let clock = FakeClock()
     private let heard = Heard()
     private let observer: InMemoryTransport
@@ -138,8 +147,9 @@ final class Harness: Sendable {
         spool: Spool? = nil, tree: FileTree = .machine, start: Bool = true, reload: (@Sendable () -> String)? = nil,
         makeRunner: TaskRunnerFactory? = nil, model: String = "", ledger: WorkLedger? = nil,
         onHang: (@Sendable () -> Void)? = nil,
-        pack: (@Sendable (String, @Sendable () -> Bool) -> PackingResult)? = nil
+        pack: (@Sendable (String, @Sendable () -> Bool) -> PackingResult)? = nil, keeps: Bool = true
     ) throws {
+        gate = Gate(keeps: keeps)
         @Sendable func whole(_ tasks: String) -> String {
             """
             [device]
@@ -183,7 +193,7 @@ final class Harness: Sendable {
                 heard.append(message)
                 return .accepted
             }, onEvent: { _ in })
-        try observer.subscribe([MQTTSubscription(filter: "#", qos: 1)])
+        if keeps { try observer.subscribe([MQTTSubscription(filter: "#", qos: 1)]) }
         if start { try daemon.start() }
     }
 

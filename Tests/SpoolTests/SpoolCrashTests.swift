@@ -123,4 +123,25 @@ import Testing
         #expect(try again.pendingEvents(limit: 10).events == [fresh])
         again.close()
     }
+
+    /// What a killed daemon left on a disk that is full can be opened, read and emptied.
+    @Test(.enabled(if: canMount, "mounting a tmpfs is not permitted")) func aFullDiskCanBeStartedOn() throws {
+        let before = try TemporaryFolder()
+        let spool = try Spool(path: before.path("spool.db"), limitBytes: 8 << 20, durability: .processDeath)
+        let events = (0..<300).map { event($0, bytes: 3000) }
+        for item in events { try spool.accept(item) }
+        let folder = try TemporaryFolder()
+        try #require(Glibc.mount("tmpfs", folder.root, "tmpfs", 0, "size=4m") == 0)
+        defer { umount2(folder.root, Int32(MNT_DETACH)) }
+        // As they are at this moment, without a close.
+        for name in ["spool.db", "spool.db-wal"] { try folder.write(before.bytes(name), to: name) }
+        try? folder.write([UInt8](repeating: 0, count: 4 << 20), to: "filler")
+
+        let again = try Spool(path: folder.path("spool.db"), limitBytes: 8 << 20) { Issue.record("\($0)") }
+        #expect(try again.pendingEvents(limit: 1000).events == events)
+        #expect(throws: SpoolError.self) { try again.accept(event(1000, bytes: 100_000)) }
+        #expect(unlink(folder.path("filler")) == 0)
+        for item in events { try again.complete(item.key, messages: []) }
+        again.close()
+    }
 }

@@ -124,6 +124,30 @@ func event(_ number: Int, task: String = "t", priority: Int = 5, bytes: Int = 20
         #expect(try spool.shedLowestPriority(below: 5, toFit: 1 << 30, limit: 3).count == 3)
     }
 
+    @Test func deliveriesAreRememberedApartFromTheirEvents() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("spool.db")
+        let spool = try Spool(path: path, limitBytes: 1 << 20, durability: .processDeath)
+        let all = (0..<Spool.deliveriesKept + 10).map {
+            SpooledDelivery(packetID: UInt16($0), digest: .max - UInt64($0))
+        }
+        for (number, delivery) in all.enumerated() {
+            let item = event(number)
+            try spool.accept([item], deliveries: [delivery])
+            try spool.complete(item.key, messages: [])
+        }
+        #expect(try spool.recentDeliveries() == all.suffix(Spool.deliveriesKept))
+        spool.close()
+        let again = try Spool(path: path, limitBytes: 1 << 20)
+        try again.accept([event(1)], deliveries: [SpooledDelivery(packetID: 7, digest: 7)])
+        #expect(
+            try again.recentDeliveries() == all.suffix(Spool.deliveriesKept - 1) + [
+                SpooledDelivery(packetID: 7, digest: 7)
+            ])
+        try again.forgetDeliveries()
+        #expect(try again.recentDeliveries().isEmpty)
+    }
+
     @Test func anotherProcessesSpoolIsNotOpened() throws {
         let folder = try TemporaryFolder()
         let path = folder.path("spool.db")
@@ -137,7 +161,7 @@ func event(_ number: Int, task: String = "t", priority: Int = 5, bytes: Int = 20
         let folder = try TemporaryFolder()
         let path = folder.path("spool.db")
         try Child.run(["sqlite3", path, "CREATE TABLE future (x); PRAGMA user_version = 7;"])
-        #expect(throws: SpoolError.newerSchema(path: path, found: 7, known: 1)) {
+        #expect(throws: SpoolError.newerSchema(path: path, found: 7, known: 2)) {
             try Spool(path: path, limitBytes: 1 << 20)
         }
         #expect(folder.names == ["spool.db"])
@@ -177,7 +201,7 @@ func event(_ number: Int, task: String = "t", priority: Int = 5, bytes: Int = 20
     /// A figure, and a bound that a machine with a busy disk still meets.
     @Test func tenThousandEventsPassInReasonableTime() throws {
         let folder = try TemporaryFolder()
-        let spool = try Spool(path: folder.path("spool.db"), limitBytes: 64 << 20)
+        let spool = try Spool(path: folder.path("spool.db"), limitBytes: 64 << 20, durability: .processDeath)
         let start = monotonicNanoseconds()
         for number in 0..<10_000 {
             let item = event(number, bytes: 100)

@@ -114,6 +114,51 @@ import Testing
         #expect(recorder.messages.count == count)
     }
 
+    /// What arrived together is stored together, or comes again together; nothing is worked on before it is stored.
+    @Test(arguments: MQTTClientTests.versions)
+    func whatCannotBeStoredComesAgain(_ version: MQTTOptions.ProtocolVersion) throws {
+        struct Log {
+            var waiting: [String] = []
+            var stored: [String] = []
+            var worked: [String] = []
+            var refusals = 0
+        }
+        let harness = try BrokerHarness()
+        // A session that collects messages while nobody is there.
+        let first = try MQTTClient(harness.options("batch", version: version))
+        try first.subscribe([MQTTSubscription(filter: "in", qos: 1)])
+        try Recorder().connect(first)
+        usleep(200_000)
+        first.stop(drainFor: .zero)
+        for number in 0..<15 { try harness.publish("in", "\(number)", ["-q", "1"]) }
+
+        let client = try MQTTClient(harness.options("batch", version: version))
+        defer { client.stop(drainFor: .zero) }
+        let log = Mutex(Log())
+        try client.subscribe([MQTTSubscription(filter: "in", qos: 1)])
+        try client.start(
+            onMessage: { message in
+                log.withLock { $0.waiting.append(message.text) }
+                return .accepted
+            },
+            onPause: {
+                log.withLock { log in
+                    defer { log.waiting = [] }
+                    guard log.waiting.isEmpty || log.refusals >= 2 else {
+                        log.refusals += 1
+                        return .refused
+                    }
+                    log.stored += log.waiting
+                    return .accepted
+                }
+            }, onAcknowledged: { log.withLock { $0.worked = $0.stored } }, onEvent: { _ in })
+        let expected = (0..<15).map(String.init)
+        #expect(eventually { log.withLock { $0.worked.count >= 15 } })
+        usleep(300_000)
+        #expect(log.withLock { $0.stored.sorted() } == expected.sorted() && log.withLock { $0.refusals } == 2)
+        #expect(client.counters.refused >= 2)
+    }
+
     @Test func aRefusedMessageOfQualityZeroKeepsTheConnection() throws {
         let harness = try BrokerHarness()
         let client = try MQTTClient(harness.options("choosy"))

@@ -57,6 +57,18 @@ import Testing
         #expect(!memory.contains(mark(1000, "y")))
     }
 
+    @Test func deliveryMemoryKeepsWhatCameLatestUnderAnID() {
+        func mark(_ id: Int, _ text: String) -> DeliveryMark {
+            DeliveryMark(packetID: UInt16(id), topic: "t", payload: Array(text.utf8))
+        }
+        var memory = DeliveryMemory()
+        for id in 1...DeliveryMemory.capacity { memory.remember(mark(id, "old")) }
+        // The oldest id again, as a broker does that takes the lowest free one; then one more than there are places.
+        memory.remember(mark(1, "new"))
+        for id in 1001...1100 { memory.remember(mark(id, "x")) }
+        #expect(memory.contains(mark(1, "new")) && !memory.contains(mark(2, "old")))
+    }
+
     @Test func topicAndPayloadCannotTradeBytes() {
         let one = DeliveryMark(packetID: 1, topic: "ab", payload: Array("c".utf8))
         let other = DeliveryMark(packetID: 1, topic: "a", payload: Array("bc".utf8))

@@ -11,7 +11,7 @@ extension Outbox {
         }
         guard mine else { return }
         repeat {
-            if pumpRetained() { pumpSpool() }
+            if pumpRetained(), pumpOverflow() { pumpSpool() }
         } while state.withLock { state in
             defer { state.pumpAgain = false }
             if !state.pumpAgain { state.isPumping = false }
@@ -40,6 +40,21 @@ extension Outbox {
                 state.withLock { _ = $0.dirty.insert(topic) }
                 return false
             }
+        }
+    }
+
+    /// False when the transport takes no more.
+    private func pumpOverflow() -> Bool {
+        while true {
+            let next = state.withLock { state -> (UInt64, SpooledMessage)? in
+                guard state.isConnected, state.room > 0, !state.overflow.isEmpty else { return nil }
+                let message = state.overflow.removeFirst()
+                let token = state.token(.direct)
+                state.direct[token] = message
+                return (token, message)
+            }
+            guard let next else { return true }
+            guard publish([next]) else { return false }
         }
     }
 

@@ -23,6 +23,8 @@ final class Outbox: Sendable {
 
     /// Messages handed to the transport and not acknowledged; less than its own limit, so that it is rarely busy.
     static let mostInFlight = 64
+    /// Results that are held in memory when neither the transport nor the spool takes them, as on a full disk.
+    static let mostOverflow = 1000
     /// Acknowledged results are removed from the spool together: one write of the SD card instead of many.
     static let removalBatch = 32
 
@@ -39,6 +41,8 @@ final class Outbox: Sendable {
         var inFlight: Set<UInt64> = []
         var acknowledged: [UInt64] = []
         var direct: [UInt64: SpooledMessage] = [:]
+        /// What the spool had no room for, oldest first.
+        var overflow: [SpooledMessage] = []
         var serial: UInt64 = 0
         var retained: [String: [UInt8]] = [:]
         /// In the order they were first set; the status comes first.
@@ -81,8 +85,14 @@ final class Outbox: Sendable {
 
     /// Whether the broker has everything.
     var isEmpty: Bool {
-        state.withLock { $0.inFlight.isEmpty && $0.direct.isEmpty && $0.dirty.isEmpty && !$0.isBehind }
+        state.withLock {
+            $0.inFlight.isEmpty && $0.direct.isEmpty && $0.overflow.isEmpty && $0.dirty.isEmpty && !$0.isBehind
+        }
     }
+
+    /// Whether results pile up in memory: then no more events are accepted that only cause some, and the broker keeps
+    /// them.
+    var isCrowded: Bool { state.withLock { $0.overflow.count > Self.mostOverflow / 4 } }
 
     // MARK: Sending
 
@@ -112,7 +122,7 @@ final class Outbox: Sendable {
     private func sendDirectly(_ messages: [SpooledMessage]) {
         for message in messages {
             let token = state.withLock { state -> UInt64? in
-                guard state.isConnected, !state.isBehind, state.room > 0 else { return nil }
+                guard state.isConnected, !state.isBehind, state.room > 0, state.overflow.isEmpty else { return nil }
                 let token = state.token(.direct)
                 state.direct[token] = message
                 return token
@@ -133,8 +143,14 @@ final class Outbox: Sendable {
             _ = try spool.complete([], messages: messages)
             state.withLock { $0.fallBehind() }
         } catch {
-            state.withLock { $0.lost += messages.count }
-            log.error("\(messages.count) results are lost: \(error)", every: "lost")
+            let lost = state.withLock { state in
+                let held = messages.prefix(max(0, Self.mostOverflow - state.overflow.count))
+                state.overflow += held
+                state.lost += messages.count - held.count
+                return messages.count - held.count
+            }
+            log.error("\(messages.count) results are held in memory: \(error)", every: "held")
+            if lost > 0 { log.error("\(lost) results are lost: \(error)", every: "lost") }
         }
     }
 
@@ -208,7 +224,8 @@ final class Outbox: Sendable {
             case .direct: state.direct[token] = nil
             default: break
             }
-            return (state.acknowledged.count >= Self.removalBatch, state.isBehind || !state.dirty.isEmpty)
+            let more = state.isBehind || !state.dirty.isEmpty || !state.overflow.isEmpty
+            return (state.acknowledged.count >= Self.removalBatch, more)
         }
         if flush { removeAcknowledged() }
         if more { pump() }

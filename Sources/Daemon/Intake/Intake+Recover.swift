@@ -6,12 +6,12 @@ import Transport
 extension Intake {
     /// Takes up what an earlier run has stored but not answered. Call before the transport starts.
     ///
-    /// Returns the marks of what it took up: the broker may not have got the acknowledgement and send those again.
+    /// Returns the marks of what was delivered last, oldest first: the broker may not have got our acknowledgements and
+    /// send it again.
     func recover() -> [DeliveryMark] {
         let tasks = Dictionary(state.withLock { $0.routes }.map { ($0.task.name, $0.task) }) { first, _ in first }
         var cursor = Spool.Cursor.start
         var count = 0
-        var marks: Set<DeliveryMark> = []
         var known: Set<SpooledEvent.Key> = []
         do {
             while true {
@@ -19,10 +19,6 @@ extension Intake {
                 guard !page.events.isEmpty else { break }
                 cursor = page.next
                 for event in page.events {
-                    // One message serves several tasks; the broker sends it once.
-                    if event.packetID != 0 {
-                        marks.insert(DeliveryMark(packetID: event.packetID, topic: event.topic, payload: event.payload))
-                    }
                     if recover(event, tasks: tasks) { known.insert(event.key) }
                 }
                 count += page.events.count
@@ -32,7 +28,21 @@ extension Intake {
         }
         ledger?.forget { !known.contains($0) }
         if count > 0 { log.notice("\(count) events of an earlier run are taken up") }
-        return Array(marks)
+        do {
+            return try spool.recentDeliveries().map { DeliveryMark(packetID: $0.packetID, digest: $0.digest) }
+        } catch {
+            log.error("the spool cannot be read: \(error)")
+            return []
+        }
+    }
+
+    /// The broker has begun a new session.
+    func forgetDeliveries() {
+        do {
+            try spool.forgetDeliveries()
+        } catch {
+            log.error("the spool cannot be written: \(error)", every: "spool")
+        }
     }
 
     /// Whether something is known against the event and it is tried once more.
@@ -67,7 +77,7 @@ extension Intake {
         fail(job(of: Event(stored), for: task, isSpooled: true), .quarantined(deaths: deaths))
     }
 
-    private func discard(_ key: SpooledEvent.Key) {
+    func discard(_ key: SpooledEvent.Key) {
         do {
             try spool.complete(key, messages: [])
         } catch {

@@ -29,12 +29,41 @@ final class Intake: Sendable {
         }
     }
 
+    /// A message for tasks, between its arrival and `commit`.
+    struct Arrived: Sendable {
+        let event: Event
+        let message: MQTTMessage
+        let tasks: [TaskSection]
+        /// What is stored; empty for what need not or cannot be.
+        let events: [SpooledEvent]
+        /// Tasks whose windows it closes.
+        let closing: [String]
+        /// The limit it exceeds.
+        let oversize: Int?
+
+        var delivery: SpooledDelivery {
+            let mark = DeliveryMark(message)
+            return SpooledDelivery(packetID: mark.packetID, digest: mark.digest)
+        }
+    }
+
+    enum Arrival: Sendable {
+        case request(Request)
+        case event(Arrived)
+    }
+
     struct State {
         var routes: [Route] = []
         var maxPayload = 0
         var rules = ReplyRules()
         /// False while the daemon stops: events are stored for the next start, and QoS 0 ones not taken any more.
         var isOpen = true
+        /// What has arrived since `commit`, in order.
+        var arrivals: [Arrival] = []
+        /// What is stored and not handed on yet.
+        var stored: [Arrival] = []
+        /// Ids of events for which there was no room.
+        var shed: Set<String> = []
     }
 
     let state = Mutex(State())
@@ -45,6 +74,8 @@ final class Intake: Sendable {
     let log: DaemonLog
     private let requests: RequestHandler
     let fail: @Sendable (Job, EventFailure) -> Void
+    /// Whether even failures cannot be told: then it is better that the broker keeps the events.
+    private let isCrowded: @Sendable () -> Bool
     private let windows: Windows
     let ledger: WorkLedger?
     /// Events set aside since start.
@@ -52,8 +83,10 @@ final class Intake: Sendable {
 
     init(
         base: String, spool: Spool, time: TimeSource, windows: Windows, scheduler: Scheduler, requests: RequestHandler,
-        log: DaemonLog, ledger: WorkLedger? = nil, fail: @escaping @Sendable (Job, EventFailure) -> Void
+        log: DaemonLog, ledger: WorkLedger? = nil, isCrowded: @escaping @Sendable () -> Bool,
+        fail: @escaping @Sendable (Job, EventFailure) -> Void
     ) {
+        self.isCrowded = isCrowded
         self.base = base
         self.spool = spool
         self.scheduler = scheduler
@@ -96,79 +129,141 @@ final class Intake: Sendable {
     /// Events set aside since start, because the process had died of them.
     var quarantined: Int { setAsideCount.load(ordering: .relaxed) }
 
+    /// Collects a message; `commit` stores and processes it.
     func accept(_ message: MQTTMessage) -> Acceptance {
-        let (routes, maxPayload, isOpen, rules) = state.withLock { ($0.routes, $0.maxPayload, $0.isOpen, $0.rules) }
-        if message.topic.hasPrefix(base + "/request/") {
-            // Also when a task's filter, or a session from before, brings them: off is off.
-            if isOpen, rules.requests.isEnabled, let request = Request(message, base: base, rules: rules) {
-                requests.handle(request)
-            }
-            return .accepted
-        }
-        let isOwn = message.topic.hasPrefix(base + "/")
-        let takers = routes.filter { $0.takes(message.topic, isOwn: isOwn) }.map(\.task)
-        let acceptance =
-            takers.isEmpty
-            ? .accepted : accept(message, for: takers, maxPayload: maxPayload, isOpen: isOpen, rules)
-        if acceptance == .accepted, isOpen { closeWindows(of: routes, on: message, rules) }
-        return acceptance
-    }
-
-    private func closeWindows(of routes: [Route], on message: MQTTMessage, _ rules: ReplyRules) {
-        for route in routes where route.onTopic == message.topic {
-            guard let window = windows.close(route.task.name) else {
-                log.info("\(route.task.name): the window has no events")
-                continue
-            }
-            scheduler.offer(job(of: window, reply: rules.reply(to: message)))
-        }
-    }
-
-    private func accept(
-        _ message: MQTTMessage, for tasks: [TaskSection], maxPayload: Int, isOpen: Bool, _ rules: ReplyRules
-    ) -> Acceptance {
-        let event = Event(
-            message, id: ULID.next().description, received: time.wall(), reply: rules.reply(to: message))
-        // Oversize and empty messages are answered at once; there is nothing to store for later.
-        let isOversize = message.originalSize > maxPayload
-        var isSpooled = false
-        if message.qos > 0, !isOversize, !message.payload.isEmpty {
-            do {
-                try store(tasks.map { event.spooled(for: $0) })
-                isSpooled = true
-            } catch {
-                log.error("an event cannot be spooled: \(error)", every: "spool")
-                guard case .full = error else { return .refused }
-                for task in tasks { fail(job(of: event, for: task, isSpooled: false), .shed) }
+        state.withLock { state in
+            if message.topic.hasPrefix(base + "/request/") {
+                // Also when a task's filter, or a session from before, brings them: off is off.
+                if state.rules.requests.isEnabled, let request = Request(message, base: base, rules: state.rules) {
+                    state.arrivals.append(.request(request))
+                }
                 return .accepted
             }
+            let isOwn = message.topic.hasPrefix(base + "/")
+            let takers = state.routes.filter { $0.takes(message.topic, isOwn: isOwn) }.map(\.task)
+            let closing = state.routes.filter { $0.onTopic == message.topic }.map(\.task.name)
+            guard !takers.isEmpty || !closing.isEmpty else { return .accepted }
+            let event = Event(
+                message, id: ULID.next().description, received: time.wall(), reply: state.rules.reply(to: message))
+            // Oversize and empty messages are answered at once; there is nothing to store for later.
+            let isOversize = message.originalSize > state.maxPayload
+            let isKept = message.qos > 0 && !isOversize && !message.payload.isEmpty && !takers.isEmpty
+            let events = isKept ? takers.map { event.spooled(for: $0) } : []
+            guard state.isOpen || isKept || message.qos == 0 || takers.isEmpty else { return .refused }
+            let arrival = Arrived(
+                event: event, message: message, tasks: takers, events: events, closing: closing,
+                oversize: isOversize ? state.maxPayload : nil)
+            state.arrivals.append(.event(arrival))
+            return .accepted
         }
-        guard isOpen else { return isSpooled || message.qos == 0 ? .accepted : .refused }
-        let payload = Payload(isOversize ? [] : message.payload)
-        for task in tasks {
-            if isOversize {
-                fail(
-                    job(of: event, for: task, isSpooled: false),
-                    .oversize(bytes: message.originalSize, limit: maxPayload))
-            } else {
-                process(event, payload: payload, for: task, isSpooled: isSpooled)
-            }
+    }
+
+    /// Stores what has arrived, in one transaction; `.refused` when it cannot be stored.
+    ///
+    /// One transaction, because each writes whole pages and waits for the card.
+    func commit() -> Acceptance {
+        let arrivals = state.withLock { state in
+            defer { state.arrivals = [] }
+            return state.arrivals
+        }
+        guard !arrivals.isEmpty else { return .accepted }
+        guard let shed = store(arrivals) else { return .refused }
+        state.withLock { state in
+            state.stored += arrivals
+            state.shed.formUnion(shed)
         }
         return .accepted
     }
 
+    /// Hands on what `commit` has stored: to the engine's queue, to windows, to who answers requests.
+    func handOn() {
+        let (stored, shed, isOpen) = state.withLock { state in
+            defer { (state.stored, state.shed) = ([], []) }
+            return (state.stored, state.shed, state.isOpen)
+        }
+        for arrival in stored {
+            switch arrival {
+            case .request(let request): if isOpen { requests.handle(request) }
+            case .event(let arrived) where shed.contains(arrived.event.id): answerAsShed(arrived)
+            // While the daemon stops, what is stored waits for the next start.
+            case .event(let arrived): if isOpen { hand(arrived) }
+            }
+        }
+    }
+
+    private func answerAsShed(_ arrived: Arrived) {
+        for task in arrived.tasks {
+            scheduler.noteDropped()
+            fail(job(of: arrived.event, for: task, isSpooled: false), .shed)
+        }
+    }
+
+    private func hand(_ arrived: Arrived) {
+        let payload = Payload(arrived.oversize == nil ? arrived.event.payload : [])
+        for task in arrived.tasks {
+            if let limit = arrived.oversize {
+                fail(
+                    job(of: arrived.event, for: task, isSpooled: false),
+                    .oversize(bytes: arrived.message.originalSize, limit: limit))
+            } else {
+                process(arrived.event, payload: payload, for: task, isSpooled: !arrived.events.isEmpty)
+            }
+        }
+        for name in arrived.closing {
+            guard let window = windows.close(name) else {
+                log.info("\(name): the window has no events")
+                continue
+            }
+            scheduler.offer(job(of: window, reply: arrived.event.reply))
+        }
+    }
+
+    /// Stores the events of all arrivals; the ids of those for which there is no room, nil when the spool fails.
+    private func store(_ arrivals: [Arrival]) -> Set<String>? {
+        var all: [Arrived] = []
+        for case .event(let arrived) in arrivals where !arrived.events.isEmpty { all.append(arrived) }
+        do throws(SpoolError) {
+            try spool.accept(all.flatMap(\.events), deliveries: all.map(\.delivery))
+            return []
+        } catch {
+            guard case .full = error else {
+                log.error("events cannot be spooled: \(error)", every: "spool")
+                return nil
+            }
+        }
+        // One after the other, so that the more important find room.
+        var shed: Set<String> = []
+        var stored: [SpooledEvent.Key] = []
+        for arrived in all {
+            do throws(SpoolError) {
+                try store(arrived)
+                stored += arrived.events.map(\.key)
+            } catch {
+                log.error("an event cannot be spooled: \(error)", every: "spool")
+                guard case .full = error, !isCrowded() else {
+                    // All are refused and come again: what is stored would be answered twice.
+                    for key in stored { discard(key) }
+                    return nil
+                }
+                shed.insert(arrived.event.id)
+            }
+        }
+        return shed
+    }
+
     /// Stores an event for its tasks; when the spool is full, what waits with less importance makes room.
-    private func store(_ events: [SpooledEvent]) throws(SpoolError) {
+    private func store(_ arrived: Arrived) throws(SpoolError) {
+        let (events, delivery) = (arrived.events, [arrived.delivery])
         let priority = events.map(\.priority).max() ?? 0
         // A few victims are enough for one message; more would hold up the network thread.
         for _ in 0..<16 {
             do {
-                return try spool.accept(events)
+                return try spool.accept(events, deliveries: delivery)
             } catch {
                 guard case .full = error, scheduler.shedLowest(below: priority) else { throw error }
             }
         }
-        try spool.accept(events)
+        try spool.accept(events, deliveries: delivery)
     }
 
     /// Hands an event to the engine's queue or to its task's window.

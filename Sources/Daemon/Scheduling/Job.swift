@@ -12,6 +12,8 @@ public struct ReplyAddress: Sendable, Equatable {
     var transaction: JSONValue?
     /// Whether a reply to a request is expected, with `status` and `data`, or the plain envelope of an event.
     var isRequest = false
+
+    var bytes: Int { topic.utf8.count + (correlationData?.count ?? 0) + (transaction?.text.utf8.count ?? 0) }
 }
 
 /// One thing for the engine to do, and all that is needed to publish its answer.
@@ -60,14 +62,20 @@ public struct Job: Sendable {
     }
 
     /// What it holds in memory while it waits, roughly.
+    ///
+    /// With what came in a request beside the text: a thousand requests may each bring a prompt or a transaction of
+    /// `max_payload`. What a task configures is there once for all its jobs.
     var bytes: Int {
-        let overhead = 512
+        let overhead = 512 + topic.utf8.count + (reply?.bytes ?? 0)
+        let isOwn = task == nil
         switch work {
-        case .classify(let text, _): return overhead + text.utf8.count
-        case .summarize(let window, _): return overhead + window.bytes
-        // A task's schema is shared by all its jobs, a request's is its own.
+        case .classify(let text, let spec):
+            let labels = isOwn ? spec.labels.reduce(spec.prompt?.utf8.count ?? 0) { $0 + $1.utf8.count + 16 } : 0
+            return overhead + text.utf8.count + labels
+        case .summarize(let window, let spec):
+            return overhead + window.bytes + (isOwn ? spec.prompt?.utf8.count ?? 0 : 0)
         case .extract(let text, let spec):
-            return overhead + text.utf8.count + (task == nil ? spec.schema.utf8.count : 0)
+            return overhead + text.utf8.count + (isOwn ? spec.schema.utf8.count + (spec.prompt?.utf8.count ?? 0) : 0)
         case .generate(let spec): return overhead + spec.prompt.utf8.count
         case .embed(let text, _): return overhead + text.utf8.count
         }

@@ -57,6 +57,9 @@ final class Scheduler: Sendable {
         return true
     }
 
+    /// Counts an event that was shed before it became a job.
+    func noteDropped() { state.withLock { $0.counters.dropped += 1 } }
+
     /// Sheds one job of a lower priority, the oldest of the lowest; false when there is none.
     func shedLowest(below priority: Int) -> Bool {
         let victim = state.withLock { state in

@@ -91,7 +91,8 @@ public final class Daemon: Sendable {
             describe: { Self.pong(parts.build, device: device, uptime: live.uptimeSeconds(parts.time)) })
         intake = Intake(
             base: base, spool: parts.spool, time: parts.time, windows: windows, scheduler: scheduler,
-            requests: requests, log: log, ledger: parts.ledger, fail: { publisher.publish($0, failure: $1) })
+            requests: requests, log: log, ledger: parts.ledger, isCrowded: { outbox.isCrowded },
+            fail: { publisher.publish($0, failure: $1) })
         health = HealthPublisher(
             monitor: HealthMonitor(tree: parts.tree, options: Self.monitorOptions(configuration, parts)),
             device: device, time: parts.time,
@@ -120,7 +121,8 @@ public final class Daemon: Sendable {
         do throws(TransportError) {
             try parts.transport.subscribe(Intake.filters(configuration).map { MQTTSubscription(filter: $0, qos: 1) })
             try parts.transport.start(
-                onMessage: { [intake] in intake.accept($0) }, onEvent: { [weak self] in self?.handle($0) })
+                onMessage: { [intake] in intake.accept($0) }, onPause: { [intake] in intake.commit() },
+                onAcknowledged: { [intake] in intake.handOn() }, onEvent: { [weak self] in self?.handle($0) })
         } catch {
             throw DaemonError("cannot start the MQTT client: \(error)", exitStatus: 69)
         }
@@ -135,6 +137,7 @@ public final class Daemon: Sendable {
             log.notice("connected to the broker\(sessionPresent ? ", session resumed" : "")")
             parts.notifier.status("connected to the broker")
             live.noteConnection()
+            if !sessionPresent { intake.forgetDeliveries() }
             outbox.connected()
             // Who looks at a device that just came back wants to know how it is now.
             health.publishNext()

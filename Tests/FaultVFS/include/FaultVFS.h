@@ -11,3 +11,12 @@ void fault_vfs_arm(int nth, bool persistent, bool full);
 
 /// How many failures there were since `fault_vfs_arm`.
 int fault_vfs_failures(void);
+
+/// Cuts the power at the `nth` sync from now (1 is the next), before it is done: what was written and not synced is
+/// lost, with a `seed` above 0 only some of its sectors; then every operation fails until `fault_vfs_power_on`.
+/// Not thread-safe: files named "faulty" belong to one test at a time.
+void fault_vfs_cut_power(int nth_sync, unsigned seed);
+
+bool fault_vfs_power_is_off(void);
+
+void fault_vfs_power_on(void);

@@ -1,0 +1,21 @@
+#!/bin/bash
+# 10,000 QoS 1 events while mosquitto, which keeps its state on disk, is killed and restarted 100 times: none may be
+# lost, and no envelope come twice.
+#
+#   MARTLET=…/martlet MODEL=….gguf bench/broker-restarts.sh
+#
+# Settings by environment, with their defaults:
+#   MODEL=            a GGUF file; none: a tiny one with random weights
+#   EVENTS=10000 RESTARTS=100
+#   LONGEST=0.5       seconds between the last event's acknowledgement and the kill at most
+#   SETTLE=11         seconds of peace after a restart: a connection of less than 10 s keeps the back-off growing
+#   SEED=1
+set -euo pipefail
+: "${MARTLET:?path of martlet}"
+# shellcheck source=bench/faults.sh
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/faults.sh"
+broker=127.0.0.1:$(free_port)
+start_lasting_broker
+write_configuration events 5
+count brokers --broker-pid "$broker_pid" --events "${EVENTS:-10000}" --times "${RESTARTS:-100}" \
+    --longest "${LONGEST:-0.5}" --settle "${SETTLE:-11}"
