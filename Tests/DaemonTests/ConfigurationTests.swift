@@ -199,6 +199,11 @@ let minimal = """
         #expect(problems("a = " + String(repeating: "[", count: 100_000))[0].hasPrefix("m.toml:1: not valid TOML"))
     }
 
+    /// An assertion inside toml++ ended the process. Found by fuzzing.
+    @Test(arguments: ["[\n", "a = 1\n[  \n\nb = 2", "[[\nx"]) func aHeaderWithoutANameIsASyntaxError(_ text: String) {
+        #expect(problems(text).first?.contains("not valid TOML: a \"[\" has no name") == true)
+    }
+
     @Test(arguments: [
         ("deadline = 5", "has no unit"), ("deadline = \"5\"", "is not a duration"),
         ("deadline = \"5 years\"", "is not a duration"), ("deadline = \"0s\"", "is outside"),
