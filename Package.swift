@@ -129,7 +129,8 @@ let package = Package(
         .target(name: "TestModels", dependencies: ["GGUF", "Inference", "JSON", "Linux"], path: "Tests/Models"),
         .testTarget(
             name: "InferenceTests", dependencies: ["Constraints", "Inference", "JSON", "Tokenizers", "TestModels"]),
-        .testTarget(name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels"]),
+        .testTarget(
+            name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels", "TestSupport"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
         .testTarget(

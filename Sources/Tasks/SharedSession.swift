@@ -32,6 +32,9 @@ public final class SharedSession {
     private let adapters: [ScaledAdapter]
     /// Where states outlive the process; nil: nowhere.
     private let store: PrefixStore?
+    /// Whether states computed from now on go to the store: those of tasks, which come again after every start. A request's
+    /// would wear the card and push the tasks' out.
+    public var savesStates = true
 
     /// - Parameters:
     ///   - mostKeptBytes: of states kept for switching. Beyond it the least recently used is computed anew. 8 MiB hold about eight
@@ -67,7 +70,7 @@ public final class SharedSession {
             throw TaskError(error)
         }
         active = prefix
-        if let store {
+        if let store, savesStates {
             let state = session.snapshot()
             // A full or read-only disk costs the next start its time, nothing else.
             try? store.save(state, prefix.tokens, for: session)

@@ -17,7 +17,8 @@ extension ModelRunner {
     }
 
     func extractor(_ spec: ExtractSpec) throws(TaskError) -> Extractor {
-        try extractors.extractor(spec) { () throws(TaskError) in
+        loaded[spec.model]?.shared.savesStates = !spec.isRequest
+        return try extractors.extractor(spec) { () throws(TaskError) in
             guard let shared = loaded[spec.model]?.shared else {
                 throw TaskError("there is no model named \(spec.model)")
             }

@@ -27,6 +27,8 @@ final class ModelRunner: TaskRunner {
     /// By model and names.
     private var adapters: [[String]: [ScaledAdapter]] = [:]
     private static let mostSummarizers = 16
+    /// Those that the configuration asks for; all others are of requests.
+    private var taskSpecs: (classify: Set<ClassifierSpec>, summarize: Set<SummarySpec>) = ([], [])
     /// Least recently used first.
     private var recentSpecs: [ClassifierSpec] = []
     let isCancelled: @Sendable () -> Bool
@@ -118,6 +120,8 @@ final class ModelRunner: TaskRunner {
     /// Computes each classifier's prefix and calibration, so that the first event does not wait for them.
     func prepare(_ tasks: [TaskSection]) {
         extractors.keep(tasks.filter { $0.kind == .extract }.map(\.extractSpec))
+        taskSpecs.classify = Set(tasks.filter { $0.kind == .classify }.map(\.classifierSpec))
+        taskSpecs.summarize = Set(tasks.filter { $0.kind == .summarize }.map(\.summarySpec))
         for task in tasks where !isCancelled() {
             // A task that cannot be prepared says why with its first event.
             switch task.kind {
@@ -173,6 +177,7 @@ final class ModelRunner: TaskRunner {
 
     /// The summariser of a task, whose prompt's state is kept; requests make others, so all are dropped at a bound.
     private func summarizer(_ spec: SummarySpec, on shared: SharedSession) throws(TaskError) -> Summarizer {
+        shared.savesStates = taskSpecs.summarize.contains(spec)
         if let known = summarizers[spec] { return known }
         if summarizers.count >= Self.mostSummarizers { summarizers.removeAll() }
         let made = try Summarizer(
@@ -198,8 +203,9 @@ final class ModelRunner: TaskRunner {
     private func classifier(_ spec: ClassifierSpec) throws(EventFailure) -> Classifier {
         recentSpecs.removeAll { $0 == spec }
         recentSpecs.append(spec)
-        if let known = classifiers[spec] { return known }
         guard let shared = loaded[spec.model]?.shared else { throw .engine("there is no model named \(spec.model)") }
+        shared.savesStates = taskSpecs.classify.contains(spec)
+        if let known = classifiers[spec] { return known }
         if classifiers.count >= Self.mostClassifiers {
             classifiers[recentSpecs.removeFirst()] = nil
         }

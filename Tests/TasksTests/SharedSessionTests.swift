@@ -1,0 +1,21 @@
+import Inference
+import Linux
+import Tasks
+import TestModels
+import TestSupport
+import Testing
+
+@Suite struct SharedSessionTests {
+    @Test(arguments: [true, false])
+    func onlyStatesOfTasksOutliveTheProcess(isTask: Bool) throws {
+        let cache = try TemporaryFolder()
+        let store = PrefixStore(cache: cache.root)
+        let session = try Session(model: try TinyModel().model, context: 64, threads: 1)
+        let shared = SharedSession(session, store: store)
+        let tokens: [Int32] = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        shared.savesStates = isTask
+        #expect(try shared.activate(Prefix(tokens)) == 0)
+        #expect(session.count == tokens.count)
+        #expect((store.find(tokens, for: session) != nil) == isTask)
+    }
+}
