@@ -35,7 +35,11 @@ cleanup() {
     # Everything inside goes with its first process.
     [[ -z $init || ! -e /proc/$init ]] || kill -KILL "$init" 2>/dev/null || true
     wait 2>/dev/null || true
-    [[ -z ${group:-} ]] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    # The kernel takes a moment to let go of the last of them.
+    for _ in 1 2 3 4 5; do
+        [[ -d ${group:-} ]] || break
+        find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || sleep 0.5
+    done
     rm -rf "$work"
 }
 trap cleanup EXIT
