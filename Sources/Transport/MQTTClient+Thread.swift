@@ -141,7 +141,7 @@ extension MQTTClient {
         while true {
             let now = monotonicNanoseconds()
             let (connected, stopping, refusing) = state.withLock { state in
-                let leaving = state.renewing.map { state.outstanding.isEmpty || now &- $0 > Self.renewal } ?? false
+                let leaving = state.renewing.map { state.outstanding.isEmpty || now > $0 &+ Self.renewal } ?? false
                 if leaving, stopSeen == nil { mosquitto_disconnect_v5(handle.pointer, 0, nil) }
                 return (state.connected, state.stopping || leaving, state.refusing)
             }

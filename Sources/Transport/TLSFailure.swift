@@ -16,14 +16,15 @@ struct TLSFailure: Sendable, Equatable {
 
     /// Of a handle whose log callback runs, because the connection's state is gone right after; nil for other errors.
     init?(_ line: String, of handle: OpaquePointer?) {
-        guard
-            line.contains("OpenSSL") || line.contains("TLS") || line.contains("host name verification")
-                || line.contains("client certificate") || line.contains("client key")
-                || line.contains("CA certificates")
-        else { return nil }
+        guard Self.words.contains(where: { line.contains($0) }) else { return nil }
         self.line = line
         verification = handle.flatMap(mosquitto_ssl_get).flatMap { ssl in Self.verifyResult?(ssl) } ?? 0
     }
+
+    /// What libmosquitto's lines about TLS have in them.
+    private static let words = [
+        "OpenSSL", "TLS", "host name verification", "client certificate", "client key", "CA certificates",
+    ]
 
     private typealias VerifyResult = @convention(c) (UnsafeMutableRawPointer) -> Int
 

@@ -49,7 +49,7 @@ final class Demo {
         daemon = try DemoDaemon(
             configuration: DemoConfiguration(
                 device: device, url: self.url, model: model, threads: threads, home: home
-            ).text)
+            ).text, password: options.password)
         try inbox.start(client)
         screen.opening(model: model, broker: url == nil ? "a private mosquitto, \(self.url)" : options.host)
     }

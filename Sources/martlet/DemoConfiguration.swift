@@ -7,6 +7,14 @@ struct DemoConfiguration {
     /// Topic the events are under.
     let home: String
 
+    /// A configuration refuses a password in the url; the daemon gets it through its environment.
+    static func withoutPassword(_ url: String) -> String {
+        // The user's name begins behind the scheme's slashes and has none itself.
+        guard let at = url.lastIndex(of: "@"), let slash = url[..<at].lastIndex(of: "/") else { return url }
+        guard let colon = url[slash..<at].firstIndex(of: ":") else { return url }
+        return String(url[..<colon] + url[at...])
+    }
+
     var text: String {
         """
         # Written by `martlet demo`.
@@ -14,7 +22,7 @@ struct DemoConfiguration {
         id = \(quoted(device))
 
         [broker]
-        url = \(quoted(url))
+        url = \(quoted(Self.withoutPassword(url)))
         session_expiry = "1m"
 
         [[model]]

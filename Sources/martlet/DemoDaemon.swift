@@ -12,7 +12,7 @@ final class DemoDaemon {
     private(set) var peak = ProcessMemory()
 
     /// Starts this program's own binary on `configuration`.
-    init(configuration: String) throws {
+    init(configuration: String, password: String? = nil) throws {
         let folder: String
         do {
             folder = try makeTemporaryFolder(prefix: "martlet-demo-", in: Self.temporaryFolder)
@@ -21,7 +21,7 @@ final class DemoDaemon {
         }
         do {
             try creating(folder + "/martlet.toml") { try $0.append(Array(configuration.utf8)) }
-            process = try Self.spawn(folder)
+            process = try Self.spawn(folder, password: password)
         } catch {
             Self.remove(folder)
             throw error
@@ -36,7 +36,7 @@ final class DemoDaemon {
 
     private static var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
 
-    private static func spawn(_ folder: String) throws -> pid_t {
+    private static func spawn(_ folder: String, password: String?) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -51,7 +51,8 @@ final class DemoDaemon {
         // The link to this binary, and not its path: that may have been replaced since.
         let words: [String] = ["martlet", "run", "--config", folder + "/martlet.toml"]
         let arguments = words.map { strdup($0) }
-        let variables = environment(folder).map { strdup($0) }
+        let login = password.map { ["MARTLET_MQTT_PASSWORD=\($0)"] } ?? []
+        let variables = (login + environment(folder)).map { strdup($0) }
         defer { for string in arguments + variables { free(string) } }
         var child = pid_t()
         let code = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, arguments + [nil], variables + [nil])

@@ -72,6 +72,26 @@ import Testing
 }
 
 @Suite struct Watchdogs {
+    /// A thread that stops between two jobs has begun nothing; that jobs wait tells it from one that has nothing to do.
+    @Test func anIdleEngineThatDoesNotTakeItsWorkIsDead() {
+        let clock = FakeClock()
+        let progress = EngineProgress(time: clock.source)
+        let signs = EngineProgress.Signs(processorNanoseconds: 5_000_000_000, majorFaults: 1)
+        func watch(hasWork: Bool) -> Bool {
+            clock.advance(.seconds(10))
+            return progress.isAlive(signs, hasWork: hasWork)
+        }
+        for _ in 0..<10 { #expect(watch(hasWork: false)) }
+        #expect(watch(hasWork: true) && watch(hasWork: true) && !watch(hasWork: true))
+        // The work went, as when it expired: nobody can tell, and nobody waits.
+        #expect(watch(hasWork: false) && watch(hasWork: true) && watch(hasWork: true) && !watch(hasWork: true))
+        // Told to pause by the governor, with jobs waiting, for as long as it is hot.
+        progress.rest()
+        for _ in 0..<100 { #expect(watch(hasWork: true)) }
+        progress.begin()
+        #expect(watch(hasWork: true) && watch(hasWork: true) && !watch(hasWork: true))
+    }
+
     @Test func aLongComputationIsAliveAndADeadlockIsNot() {
         let clock = FakeClock()
         let progress = EngineProgress(time: clock.source)

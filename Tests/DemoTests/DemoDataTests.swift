@@ -54,6 +54,13 @@ import Testing
         #expect(configuration.warnings.isEmpty)
     }
 
+    @Test func aPasswordInTheURLStaysOutOfTheConfiguration() {
+        for (url, plain) in [
+            ("mqtt://u:p%40:w@h:1", "mqtt://u@h:1"), ("mqtts://u@h", "mqtts://u@h"),
+            ("mqtt://[::1]:5", "mqtt://[::1]:5"),
+        ] { #expect(DemoConfiguration.withoutPassword(url) == plain) }
+    }
+
     @Test func latencyIsTheNearestRank() {
         var tally = DemoTally()
         #expect(tally.latency(0.95) == 0)

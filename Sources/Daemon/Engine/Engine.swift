@@ -93,7 +93,7 @@ final class Engine: Sendable {
     /// Whether a watchdog may be told that all is well.
     var isAlive: Bool {
         guard let signs = state.withLock({ $0.thread })?.signs() else { return true }
-        return progress.isAlive(signs)
+        return progress.isAlive(signs, hasWork: scheduler.count > 0)
     }
 
     /// Starts the thread and waits until the models are mapped, which is when the daemon is ready.
@@ -160,9 +160,14 @@ final class Engine: Sendable {
         while true {
             switch scheduler.take(together: pace.together) {
             case .stopped: return
-            case .interrupted: applyReload(to: &runner, &loaded)
+            case .interrupted:
+                progress.rest()
+                applyReload(to: &runner, &loaded)
+                progress.end()
             case .jobs(let jobs):
+                progress.rest()
                 waitWhilePaused()
+                progress.begin()
                 if let budget { runner.apply(budget) }
                 let start = time.monotonic()
                 ledger?.begin(jobs.flatMap(\.spooledKeys), at: .engine)
@@ -172,7 +177,9 @@ final class Engine: Sendable {
                 for outcome in outcomes { onOutcome(outcome) }
                 ledger?.end(at: .engine)
                 scheduler.finish()
+                progress.rest()
                 rest(after: work)
+                progress.end()
             }
         }
     }
@@ -205,8 +212,6 @@ final class Engine: Sendable {
     /// Several jobs are classifications by the same classifier, which the scheduler saw to.
     private func run(_ jobs: [Job], on runner: any TaskRunner) -> [Outcome] {
         let start = time.monotonic()
-        progress.begin()
-        defer { progress.end() }
         var results: [Result<Answer, EventFailure>] = []
         if jobs.count > 1, case .classify(_, let spec) = jobs[0].work {
             let texts = jobs.map { job in if case .classify(let text, _) = job.work { text } else { "" } }

@@ -22,6 +22,8 @@ final class EngineProgress: Sendable {
     private struct State {
         /// When the running job began; nil while idle.
         var began: UInt64?
+        /// It sleeps because it shall: the governor says so, or models are loaded.
+        var rests = false
         var last: Signs?
         var lastChange: UInt64 = 0
     }
@@ -38,11 +40,21 @@ final class EngineProgress: Sendable {
 
     func end() { state.withLock { $0 = State() } }
 
+    /// Until `begin` or `end` it does nothing, and that is as it should be.
+    func rest() { state.withLock { $0 = State(rests: true) } }
+
     /// Whether the engine is idle, or has moved lately.
-    func isAlive(_ signs: Signs) -> Bool {
+    ///
+    /// - Parameter hasWork: whether jobs wait. An idle engine that does not take them is dead too: a hang between two
+    ///   jobs would otherwise last for ever.
+    func isAlive(_ signs: Signs, hasWork: Bool = false) -> Bool {
         let now = time.monotonic()
         return state.withLock { state in
-            guard let began = state.began else { return true }
+            guard !state.rests, state.began != nil || hasWork else {
+                state.last = nil
+                return true
+            }
+            let began = state.began ?? now
             // A millisecond: the clock of a sleeping thread does not move, but reading it may round.
             if let last = state.last, signs.processorNanoseconds < last.processorNanoseconds + 1_000_000,
                 signs.majorFaults == last.majorFaults

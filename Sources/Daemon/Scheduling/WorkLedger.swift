@@ -113,10 +113,7 @@ public final class WorkLedger: Sendable {
         let quarantine = folder + "/quarantine"
         try makeFolders(quarantine)
         // Both come from a file that may be damaged; as names they must not lead out of the folder.
-        let name = "\(event.id.prefix(64)).\(event.task.prefix(64))".map { character in
-            character.isASCII && (character.isLetter || character.isNumber) || "._-".contains(character)
-                ? character : "_"
-        }
+        let name = "\(event.id.prefix(64)).\(event.task.prefix(64))".map { Self.isPlain($0) ? $0 : "_" }
         let head = "\(suspicion.crashes) crashes, \(suspicion.kills) kills, \(event.received), topic \(event.topic)\n"
         let file = try ReplacedFile(path: "\(quarantine)/q\(String(name))")
         try file.append(head.utf8)
@@ -124,6 +121,11 @@ public final class WorkLedger: Sendable {
         try file.commit()
         // Ids sort by time.
         for old in FileTree.machine.names(in: quarantine).dropLast(32) { unlink("\(quarantine)/\(old)") }
+    }
+
+    private static func isPlain(_ character: Character) -> Bool {
+        guard character.isASCII else { return false }
+        return character.isLetter || character.isNumber || "._-".contains(character)
     }
 
     private func write(_ bytes: [UInt8], at offset: Int) {
