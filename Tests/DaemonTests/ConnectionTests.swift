@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import JSON
 import Linux
@@ -98,6 +99,45 @@ import Transport
         #expect(state.isBehind)
         state.catchUp(with: state.reasons)
         #expect(!state.isBehind)
+    }
+
+    @Test func whatTheBrokerHasIsNotForgottenWhileItMayBeSentAgain() {
+        var settled = SettledMessages()
+        let look = settled.begin()
+        settled.insert(7)
+        let later = settled.begin()
+        settled.removed([7])
+        settled.end(later)
+        #expect(settled.contains(7))
+        settled.end(look)
+        settled.end(look)
+        #expect(!settled.contains(7))
+        settled.insert(8)
+        settled.removed([8])
+        #expect(!settled.contains(8))
+    }
+
+    /// Answers come from the engine and, for what is shed, from the network's thread; a third one sends what waits.
+    @Test func answersOfSeveralThreadsLeaveOnce() throws {
+        let harness = try Harness()
+        let outbox = harness.daemon.outbox
+        let each = 400
+        DispatchQueue.concurrentPerform(iterations: 4) { thread in
+            for number in 0..<each {
+                let key = SpooledEvent.Key(id: "none", task: "none")
+                outbox.send(
+                    [SpooledMessage(topic: "many", payload: Array("\(thread) \(number)".utf8))], completing: [key])
+                if number % 3 == thread % 3 { outbox.removeAcknowledged() }
+                if number % 50 == 0 { outbox.pump() }
+            }
+        }
+        try wait {
+            outbox.pump()
+            return outbox.isEmpty
+        }
+        let texts = harness.messages("many").map(\.text)
+        #expect(Set(texts).count == 4 * each && texts.count == 4 * each, "\(texts.count) of \(4 * each)")
+        harness.stop()
     }
 
     /// A disk that filled up while the broker is away: answers wait in memory, and are told when it is back.

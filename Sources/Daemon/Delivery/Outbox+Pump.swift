@@ -60,10 +60,12 @@ extension Outbox {
 
     private func pumpSpool() {
         while true {
-            let (epoch, cursor, room, reasons) = state.withLock { state in
-                (state.epoch, state.cursor, state.isConnected && state.isBehind ? state.room : 0, state.reasons)
+            let (epoch, cursor, room, reasons, look) = state.withLock { state in
+                let room = state.isConnected && state.isBehind ? state.room : 0
+                return (state.epoch, state.cursor, room, state.reasons, room > 0 ? state.settled.begin() : 0)
             }
             guard room > 0 else { return }
+            defer { state.withLock { $0.settled.end(look) } }
             let page: [SpooledMessage]
             do {
                 page = try spool.pendingMessages(after: cursor, limit: room)
@@ -74,7 +76,7 @@ extension Outbox {
                 guard state.epoch == epoch, state.cursor == cursor else { return nil }
                 if page.count < room { state.catchUp(with: reasons) }
                 state.cursor = page.last?.id ?? cursor
-                let fresh = page.filter { !state.inFlight.contains($0.id) && !state.acknowledged.contains($0.id) }
+                let fresh = page.filter { !state.inFlight.contains($0.id) && !state.settled.contains($0.id) }
                 state.inFlight.formUnion(fresh.map(\.id))
                 return fresh
             }

@@ -39,7 +39,10 @@ final class Outbox: Sendable {
         /// Counts reasons to be behind, so that a reader of the spool notices one that came while it read.
         private(set) var reasons = 0
         var inFlight: Set<UInt64> = []
+        /// To be removed from the spool.
         var acknowledged: [UInt64] = []
+        /// What must not be sent again although a look at the spool may still show it.
+        var settled = SettledMessages()
         var direct: [UInt64: SpooledMessage] = [:]
         /// What the spool had no room for, oldest first.
         var overflow: [SpooledMessage] = []
@@ -99,20 +102,27 @@ final class Outbox: Sendable {
     /// Publishes the messages that answer spooled events, or none when `keys` is empty.
     func send(_ messages: [SpooledMessage], completing keys: [SpooledEvent.Key]) {
         guard !keys.isEmpty else { return sendDirectly(messages) }
+        let look = state.withLock { $0.settled.begin() }
         do {
             let ids = try spool.complete(keys, messages: messages)
-            let now = state.withLock { state in
+            let mine = state.withLock { state -> Set<UInt64>? in
+                defer { state.settled.end(look) }
                 guard state.isConnected, !state.isBehind, state.room >= messages.count else {
+                    // Another thread may have stored later ones and moved the cursor behind these.
+                    if let first = ids.first { state.cursor = min(state.cursor, first - 1) }
                     state.fallBehind()
-                    return false
+                    return nil
                 }
-                state.inFlight.formUnion(ids)
+                // Whoever read the spool in between may have sent them already.
+                let mine = ids.filter { !state.inFlight.contains($0) && !state.settled.contains($0) }
+                state.inFlight.formUnion(mine)
                 state.cursor = max(state.cursor, ids.last ?? 0)
-                return true
+                return Set(mine)
             }
-            guard now else { return pump() }
-            publish(zip(ids, messages).map { ($0, $1) }[...])
+            guard let mine else { return pump() }
+            publish(zip(ids, messages).filter { mine.contains($0.0) }.map { ($0, $1) }[...])
         } catch {
+            state.withLock { $0.settled.end(look) }
             // The events stay in the spool and are answered again after a restart; the user gets this answer now.
             log.error("a result cannot be spooled: \(error)", every: "spool")
             sendDirectly(messages)
@@ -221,6 +231,7 @@ final class Outbox: Sendable {
                 // Also when a disconnection came first: the broker has it, so it need not be sent again.
                 state.inFlight.remove(token)
                 state.acknowledged.append(token)
+                state.settled.insert(token)
             case .direct: state.direct[token] = nil
             default: break
             }
@@ -246,6 +257,7 @@ final class Outbox: Sendable {
         guard !ids.isEmpty else { return }
         do {
             try spool.acknowledge(ids)
+            state.withLock { $0.settled.removed(ids) }
         } catch {
             // Still filtered out in this process; after a restart they are published twice at worst.
             state.withLock { $0.acknowledged += ids }
