@@ -94,11 +94,12 @@ private final class FuzzBroker {
     func deliver(_ input: [UInt8]) throws {
         if handle == nil { try connect() }
         guard let handle, input.count >= 3, let packet = Self.publish(input) else { return }
-        send(packet)
         let end = Array(Self.end.utf8)
-        send([0x30, UInt8(end.count + 3), 0, UInt8(end.count)] + end + [0])
+        // In one piece: the second of two small ones would wait for the acknowledgement of the first.
+        send(packet + [0x30, UInt8(end.count + 3), 0, UInt8(end.count)] + end + [0])
         let before = ends.seen.load(ordering: .relaxed)
-        for _ in 0..<100 {
+        let start = ContinuousClock.now
+        while start.duration(to: .now) < .seconds(10) {
             guard mosquitto_loop(handle.pointer, 100, 1) == MOSQ_ERR_SUCCESS.code else { return disconnect() }
             if ends.seen.load(ordering: .relaxed) > before { return drain() }
         }
@@ -163,7 +164,8 @@ private final class FuzzBroker {
         setsockopt(peer, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
         send([0x20, 3, 0, 0, 0])
         self.handle = handle
-        for _ in 0..<100 where !client.isConnected {
+        let start = ContinuousClock.now
+        while !client.isConnected, start.duration(to: .now) < .seconds(10) {
             guard mosquitto_loop(handle.pointer, 100, 1) == MOSQ_ERR_SUCCESS.code else { break }
         }
         require(client.isConnected, "CONNACK is taken")
