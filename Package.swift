@@ -148,7 +148,25 @@ let package = Package(
         .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),
         .testTarget(name: "CommandTests", dependencies: ["martlet", "JSON", "TestModels", "TestSupport"]),
+        // What reads bytes from outside, one entry each: for libFuzzer (scripts/fuzz) and for the mutations of FuzzTests.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Constraints", "Daemon", "GGUF", "Import", "Inference", "JSON", "Linux", "Safetensors", "Spool",
+                "Tasks",
+                "TestModels", "Tokenizers", "Transport", "CMosquitto", .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Fuzz/Targets", swiftSettings: [.unsafeFlags(["-O"])]),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .testTarget(name: "DemoTests", dependencies: ["martlet", "Daemon", "JSON", "Linux", "TestSupport"]),
     ],
     cxxLanguageStandard: .cxx20
 )
+
+// libFuzzer's runtime is there only in a build for it.
+if Context.environment["MARTLET_FUZZ_BUILD"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver",
+            swiftSettings: [.unsafeFlags(["-parse-as-library"])]))
+}

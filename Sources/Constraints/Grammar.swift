@@ -138,7 +138,7 @@ public struct Grammar: Sendable {
             total = Self.sum(total, length, count > 0 ? comma : 0)
             count += 1
         }
-        guard count <= rule.most else { return Self.endless }
+        guard count <= rule.most, rule.least <= rule.most else { return Self.endless }
         guard count < rule.least else { return total }
         optional.sort()
         for length in optional.prefix(rule.least - count) where length < Self.endless {

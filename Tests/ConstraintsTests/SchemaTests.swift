@@ -136,6 +136,8 @@ import Testing
     }
 
     @Test(arguments: [
+        // Free names could be added for ever, and were until the text was too long. Found by fuzzing.
+        #"{"type":"object","patternProperties":{"^n":{"type":"integer"}},"minProperties":30,"maxProperties":6}"#,
         "false", #"{"type":"integer","minimum":2,"maximum":1}"#, #"{"type":"string","minLength":3,"maxLength":2}"#,
         #"{"type":"string","pattern":"^a$","minLength":2}"#, #"{"enum":[1],"type":"string"}"#,
         #"{"type":"object","required":["a"],"additionalProperties":false}"#,

@@ -155,6 +155,11 @@ import Testing
             "{% set n = namespace(s=[]) %}{% set t = 'ab' * 9000 %}{% for i in range(200) %}{% set n.s = n.s + [t|list] %}{% endfor %}",
             "it makes too much text"
         ),
+        // 32 MB of text from 100 bytes of template.
+        (
+            "{% set n = namespace(s='abcdefgh') %}{% for i in range(20) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+            "it makes too much text"
+        ),
         ("{{ {messages[0].content: 1} }}", "a dictionary's key comes from a message"),
         (
             "{{ {'a' ~ messages[0].content: 1}|items|first|first }}", "a dictionary's key comes from a message"

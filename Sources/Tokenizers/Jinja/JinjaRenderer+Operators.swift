@@ -17,7 +17,7 @@ extension JinjaRenderer {
         case "==": return .bool(try isEqual(left, right))
         case "!=": return .bool(try !isEqual(left, right))
         case "in": return .bool(try contains(right, left))
-        case "~": return try made(JinjaText(try text(of: left).units + (try text(of: right).units)))
+        case "~": return try joined(try text(of: left), try text(of: right))
         case "<", ">", "<=", ">=": return .bool(try isOrdered(sign, left, right))
         default: return try arithmetic(sign, left, right)
         }
@@ -56,12 +56,18 @@ extension JinjaRenderer {
         }
     }
 
+    /// Counted before it is made: a text that doubles goes over the limit by all that it is.
+    private mutating func joined(_ first: JinjaText, _ second: JinjaText) throws(JinjaError) -> JinjaValue {
+        try count(first.units.count + second.units.count)
+        return .text(JinjaText(first.units + second.units))
+    }
+
     private mutating func arithmetic(
         _ sign: String, _ left: JinjaValue, _ right: JinjaValue
     ) throws(JinjaError) -> JinjaValue {
         switch (left, right) {
         case (.text(let first), .text(let second)) where sign == "+":
-            return try made(JinjaText(first.units + second.units))
+            return try joined(first, second)
         case (.list(let first), .list(let second)) where sign == "+":
             try count(values: first.items.count + second.items.count)
             return .list(first.items + second.items)

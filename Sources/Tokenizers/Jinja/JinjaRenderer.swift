@@ -17,8 +17,9 @@ struct JinjaRenderer {
 
     /// Published templates take some hundred steps a message.
     private static let mostSteps = 200_000
-    /// Characters made by all operations together; 4 bytes each.
-    private static let mostHandled = 1 << 25
+    /// Characters made by all operations together; 4 bytes each, so that no text takes more than 16 MB: a board has half
+    /// a gigabyte. The longest prompts have some ten thousand, which templates copy a few times.
+    private static let mostHandled = 1 << 22
     private static let deepest = 250
     /// Lists inside each other; a namespace inside may double it. Comparing and releasing them is recursive.
     private static let deepestValue = 100
