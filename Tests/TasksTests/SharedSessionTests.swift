@@ -1,9 +1,9 @@
 import Inference
-import Linux
-import Tasks
 import TestModels
 import TestSupport
 import Testing
+
+@testable import Tasks
 
 @Suite struct SharedSessionTests {
     @Test(arguments: [true, false])

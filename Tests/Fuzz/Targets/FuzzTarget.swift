@@ -47,9 +47,7 @@ final class ScratchFolder {
 
     init() throws {
         let parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        var name = Array("\(parent)/martlet-fuzz-XXXXXX".utf8CString)
-        guard mkdtemp(&name) != nil else { throw FuzzSetupError(description: "cannot write to \(parent)") }
-        path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        path = try makeTemporaryFolder(prefix: "martlet-fuzz-", in: parent)
     }
 
     /// A file for targets that need only one.

@@ -58,9 +58,8 @@ extension FuzzTarget {
     }
 
     /// The weights of a GPTQ checkpoint, alone and through the importer.
-    static let safetensors = FuzzTarget(name: "safetensors", longest: 80_000) { fixtures in
-        let folders = ["gptq", "gptq-v2"].map { "\(fixtures)/import/\($0)" }
-        let whole = try folders.map { try contents("\($0)/model.safetensors") }
+    static let safetensors = FuzzTarget(name: "safetensors", longest: 80_000) { _ in
+        let whole = [true, false].map(gptqCheckpoint)
         // The header alone too: its data are then missing, or zeros.
         let headers = whole.map { file -> [UInt8] in
             let count: Int = Int(file[0]) | Int(file[1]) << 8
@@ -138,7 +137,36 @@ func readTexts(_ tokenizer: Tokenizer, _ template: ChatTemplate, _ text: String)
     _ = tokenizer.encode(segments, addSpecial: true)
 }
 
-/// Of the small checkpoint among the fixtures.
+/// A small checkpoint of GPTQ: all matrices of a layer with their groups' order, or one without.
+private func gptqCheckpoint(isWhole: Bool) -> [UInt8] {
+    let (width, group) = (128, 32)
+    let attention = ["q", "k", "v", "o"].map { "self_attn.\($0)_proj" }
+    let modules = isWhole ? attention + ["gate", "up", "down"].map { "mlp.\($0)_proj" } : ["self_attn.v_proj"]
+    var entries: [String] = []
+    var data: [UInt8] = []
+    func add(_ name: String, _ type: String, _ shape: [Int], _ bytes: [UInt8]) {
+        let sizes = shape.map(String.init).joined(separator: ",")
+        let (start, end) = (data.count, data.count + bytes.count)
+        entries.append(#""\#(name)":{"dtype":"\#(type)","shape":[\#(sizes)],"data_offsets":[\#(start),\#(end)]}"#)
+        data += bytes
+    }
+    func bytes(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ data.count) } }
+    func halves(_ count: Int) -> [UInt8] { (0..<count * 2).map { $0 % 2 == 0 ? UInt8($0 & 0xFE) : 0x24 } }
+    add("model.embed_tokens.weight", "F16", [32, width], halves(32 * width))
+    if isWhole { add("model.norm.weight", "F16", [width], halves(width)) }
+    for module in modules {
+        let (name, groups) = ("model.layers.0.\(module)", width / group)
+        add("\(name).qweight", "I32", [width / 8, width], bytes(width * width / 2))
+        add("\(name).qzeros", "I32", [groups, width / 8], bytes(groups * width / 2))
+        add("\(name).scales", "F16", [groups, width], halves(groups * width))
+        let order = (0..<width).flatMap { [UInt8($0 / group), 0, 0, 0] }
+        if isWhole { add("\(name).g_idx", "I32", [width], order) }
+    }
+    let header = "{\(entries.joined(separator: ","))}"
+    return (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) } + Array(header.utf8) + data
+}
+
+/// Of these checkpoints.
 private let gptqConfig = """
     {"architectures": ["LlamaForCausalLM"], "hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 1,
     "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 64, "rms_norm_eps": 1e-05,
