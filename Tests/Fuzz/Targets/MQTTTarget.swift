@@ -121,7 +121,7 @@ private final class FuzzBroker {
         return [first] + length(body.count) + body
     }
 
-    /// Goes over a list as far as it is whole. Section 2.2.2.2 of MQTT 5.
+    /// Whether a list is whole: behind one that is cut libmosquitto reads on into the payload. Section 2.2.2.2 of MQTT 5.
     private static func hasKnownProperties(_ list: [UInt8]) -> Bool {
         var at = 0
         func text() -> Int { at + 2 < list.count ? 2 + Int(list[at + 1]) << 8 + Int(list[at + 2]) : list.count }
@@ -140,7 +140,7 @@ private final class FuzzBroker {
             default: return false
             }
         }
-        return true
+        return at == list.count
     }
 
     /// A variable byte integer below 16,384.
