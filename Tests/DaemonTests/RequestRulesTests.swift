@@ -110,7 +110,9 @@ import Transport
         // As at every new connection: the broker hands it out again, marked.
         var again = MQTTMessage(topic: "martlet/pi/request/reload", text: "", qos: 1)
         again.retain = true
-        #expect(harness.daemon.intake.accept(again) == .accepted)
+        let intake = harness.daemon.intake
+        #expect(intake.accept(again) == .accepted && intake.commit() == .accepted)
+        intake.handOn()
         try wait {
             harness.messages("martlet/pi/response/reload").contains { $0.text.contains("the request is retained") }
         }

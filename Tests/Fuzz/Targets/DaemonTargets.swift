@@ -23,7 +23,7 @@ extension FuzzTarget {
             readPayload(bytes, template)
             for topic in FuzzHouse.topics {
                 let message = MQTTMessage(topic: topic, payload: bytes, originalSize: bytes.count)
-                require(house.intake.accept(message) == .accepted, "QoS 0 is taken")
+                require(house.take(message) == .accepted, "QoS 0 is taken")
             }
         }
     }
@@ -75,7 +75,7 @@ extension FuzzTarget {
                 let kept = TopicCover.withoutCovered([outer, inner])
                 require(!kept.isEmpty, "a subscription is left")
             }
-            _ = house.intake.accept(MQTTMessage(topic: topic, text: #"{"text":"a","labels":["a","b"]}"#))
+            _ = house.take(MQTTMessage(topic: topic, text: #"{"text":"a","labels":["a","b"]}"#))
         }
     }
 }
@@ -88,7 +88,8 @@ struct FuzzHouse {
         "martlet/pi/request/ping", "martlet/pi/request/nothing",
     ]
 
-    let intake: Intake
+    private let intake: Intake
+    let rules: ReplyRules
     private let scheduler: Scheduler
 
     init() throws {
@@ -106,8 +107,17 @@ struct FuzzHouse {
             reload: { $0(.failure(RequestError("not now"))) }, describe: { .null })
         intake = Intake(
             base: configuration.baseTopic, spool: spool, time: time, windows: windows, scheduler: scheduler,
-            requests: requests, log: log, fail: { _, _ in })
+            requests: requests, log: log, isCrowded: { false }, fail: { _, _ in })
         intake.configure(configuration)
+        rules = ReplyRules(configuration)
+    }
+
+    /// A message's whole way in, as between two looks at the network.
+    func take(_ message: MQTTMessage) -> Acceptance {
+        let acceptance = intake.accept(message)
+        guard acceptance == .accepted else { return acceptance }
+        defer { intake.handOn() }
+        return intake.commit()
     }
 }
 

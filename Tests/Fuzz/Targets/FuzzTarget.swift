@@ -1,4 +1,5 @@
 import Glibc
+import Linux
 
 /// One way for bytes from outside into the daemon: something that must neither trap nor hang, whatever the bytes.
 ///

@@ -69,11 +69,11 @@ private final class FuzzBroker {
                     ends.seen.add(1, ordering: .relaxed)
                     return .accepted
                 }
-                FuzzBroker.check(message)
+                FuzzBroker.check(message, house.rules)
                 // The spool would fill up: what is durable is the business of other tests.
                 var message = message
                 message.qos = 0
-                return house.intake.accept(message)
+                return house.take(message)
             }
         }
     }
@@ -83,11 +83,14 @@ private final class FuzzBroker {
         close(listener)
     }
 
-    private static func check(_ message: MQTTMessage) {
+    private static func check(_ message: MQTTMessage, _ rules: ReplyRules) {
         require(message.payload.count <= 256, "a payload is cut at the cap")
         require(message.isTruncated == (message.originalSize > 256), "a cut payload is known as such")
         require(message.correlationData.map { $0.count <= 65535 } ?? true, "binary data has two-byte lengths")
-        if let reply = Intake.reply(of: message) { require(isValidTopic(reply.topic), "answers go to valid topics") }
+        if let reply = rules.reply(to: message) {
+            require(isValidTopic(reply.topic), "answers go to valid topics")
+            require(!reply.topic.hasPrefix("martlet/pi/request/"), "no answer is a command")
+        }
     }
 
     /// Hands an input over and waits until the client has taken it apart, or has given up the connection.

@@ -159,7 +159,7 @@ private func gptqCheckpoint(isWhole: Bool) -> [UInt8] {
         add("\(name).qweight", "I32", [width / 8, width], bytes(width * width / 2))
         add("\(name).qzeros", "I32", [groups, width / 8], bytes(groups * width / 2))
         add("\(name).scales", "F16", [groups, width], halves(groups * width))
-        let order = (0..<width).flatMap { [UInt8($0 / group), 0, 0, 0] }
+        let order: [UInt8] = (0..<width).flatMap { input -> [UInt8] in [UInt8(input / group), 0, 0, 0] }
         if isWhole { add("\(name).g_idx", "I32", [width], order) }
     }
     let header = "{\(entries.joined(separator: ","))}"
