@@ -12,7 +12,7 @@ import Testing
         let store = PrefixStore(cache: cache.root)
         let session = try Session(model: try TinyModel().model, context: 64, threads: 1)
         let shared = SharedSession(session, store: store)
-        let tokens: [Int32] = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        let tokens = (0..<40).map { Int32($0 % 9 + 1) }
         shared.savesStates = isTask
         #expect(try shared.activate(Prefix(tokens)) == 0)
         #expect(session.count == tokens.count)
