@@ -190,6 +190,23 @@ private func column<C: Columns>(
     }
 }
 
+// Public, and functions of their own: of both in one the compiler leaves a specialisation, and of private ones the
+// functions themselves, as weak symbols.
+
+/// `dotprodAttentionValues` over 32 neighbouring values of at most four rows.
+@inline(never)  // for every 32 values of a head
+public func dotprodAttentionValues32(
+    _ weights: UnsafePointer<Float>, _ weightStride: Int, _ rows: Int, _ values: UnsafePointer<UInt16>, _ count: Int,
+    _ dimension: Int, _ out: UnsafeMutablePointer<Float>
+) { column(Columns32.self, weights, weightStride, rows, values, count, dimension, out) }
+
+/// `dotprodAttentionValues` over 8 neighbouring values of at most four rows.
+@inline(never)  // for every 8 of the values that are left
+public func dotprodAttentionValues8(
+    _ weights: UnsafePointer<Float>, _ weightStride: Int, _ rows: Int, _ values: UnsafePointer<UInt16>, _ count: Int,
+    _ dimension: Int, _ out: UnsafeMutablePointer<Float>
+) { column(Columns8.self, weights, weightStride, rows, values, count, dimension, out) }
+
 /// Weighted sums of cached values; see the portable twin for shapes. The weights of a row add up to one at most.
 @inline(never)  // entry of a tier
 public func dotprodAttentionValues(
@@ -201,11 +218,11 @@ public func dotprodAttentionValues(
         let here = rows &- r
         var j = 0
         while j &+ Columns32.count <= dimension {
-            column(Columns32.self, row, weightStride, here, values + j, count, dimension, to + j)
+            dotprodAttentionValues32(row, weightStride, here, values + j, count, dimension, to + j)
             j &+= Columns32.count
         }
         while j < dimension {
-            column(Columns8.self, row, weightStride, here, values + j, count, dimension, to + j)
+            dotprodAttentionValues8(row, weightStride, here, values + j, count, dimension, to + j)
             j &+= Columns8.count
         }
     }
