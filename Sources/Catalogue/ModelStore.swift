@@ -51,7 +51,13 @@ public struct ModelStore: Sendable {
         return path(entry)
     }
 
-    /// Holds the folder for one process; nil when another is pulling. Released when the descriptor is closed.
+    /// Gives a lock back. Closing would not be enough: a child that is being started may still hold a copy.
+    func unlock(_ lock: Int32) {
+        flock(lock, LOCK_UN)
+        close(lock)
+    }
+
+    /// Holds the folder for one process until `unlock`; nil when another is pulling.
     func lock() throws(CatalogueError) -> Int32? {
         do {
             try makeFolders(folder)

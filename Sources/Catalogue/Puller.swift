@@ -50,7 +50,7 @@ public struct Puller {
             throw CatalogueError(
                 .unavailable, "another martlet is pulling into \(store.folder)", "Wait until it is done")
         }
-        defer { close(lock) }
+        defer { store.unlock(lock) }
         // Another process may have finished between the two looks.
         if store.has(entry) { return try present(entry) }
         try checkDisk(entry)

@@ -52,7 +52,11 @@ public struct PackedModel {
         // Held until it is closed: two daemons of one user start at once after a power failure.
         let lock = open(folder + "/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw SystemError("create", folder + "/.lock") }
-        defer { close(lock) }
+        defer {
+            // Closing alone would leave it to a child that is being started and holds a copy.
+            flock(lock, LOCK_UN)
+            close(lock)
+        }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return nil }
         if access(path, R_OK) == 0, (try? GGUFFile(path: path)) != nil { return (path, false) }
         removeLeftovers(in: folder)
