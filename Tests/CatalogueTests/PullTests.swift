@@ -257,7 +257,8 @@ import Testing
         #expect(Set(Catalogue.entries.map(\.name)).count == Catalogue.entries.count)
         for entry in Catalogue.entries {
             #expect(entry.file.hasSuffix(".gguf") && entry.memory > entry.bytes && !entry.sources.isEmpty)
-            if let digest = entry.sha256 { #expect(digest.utf8.count == 64 && digest.allSatisfy(\.isHexDigit)) }
+            let digest = entry.sha256 ?? ""
+            #expect(digest.utf8.count == 64 && digest.allSatisfy(\.isHexDigit), "\(entry.name)")
         }
         let needed = [
             "smollm2-135m", "smollm2-360m", "qwen2.5-0.5b", "qwen3-0.6b", "gemma3-270m", "gemma3-1b",
