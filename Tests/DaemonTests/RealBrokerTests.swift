@@ -15,20 +15,7 @@ import Transport
         let gate = Gate()
 
         init(_ broker: BrokerHarness, spool: Spool) throws {
-            let configuration = try parse(
-                """
-                [device]
-                id = "pi"
-                [broker]
-                url = "mqtt://127.0.0.1:\(broker.port)"
-                [[model]]
-                name = "m"
-                path = "/m.gguf"
-                [[task]]
-                name = "door"
-                subscribe = ["door/#"]
-                labels = ["routine", "unusual"]
-                """)
+            let configuration = try parse(oneDoor("mqtt://127.0.0.1:\(broker.port)"))
             var options = configuration.mqttOptions
             options.backoffMilliseconds = 50...400
             let gate = gate
