@@ -119,7 +119,7 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Catalogue", "Daemon", "Health", "Inference", "JSON", "Linux", "Spool", "Tasks", "TestModels",
+                "Catalogue", "Daemon", "GGUF", "Health", "Inference", "JSON", "Linux", "Spool", "Tasks", "TestModels",
                 "TestSupport", "Transport",
             ]),
         // Optimised: as ARM boards under qemu they make and compare millions of numbers.

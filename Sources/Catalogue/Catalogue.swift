@@ -46,9 +46,9 @@ public struct CatalogueEntry: Sendable, Equatable {
 /// The models that Martlet knows by name.
 ///
 /// Digests are of the files as their publishers have them: the default's and those of wheels were computed, the others
-/// found in public records, most of them in several, Llama 3.2's and Granite's in one each.
-/// An entry without one is trusted on first use: `pull` prints the digest it computed and keeps it beside the file, so
-/// that a later change shows. None is ever made up.
+/// found in public records, each in three projects at least, Granite's in one, which compared what it fetched.
+/// An entry without one would be trusted on first use: `pull` prints the digest it computed and keeps it beside the file,
+/// so that a later change shows. None is ever made up.
 public enum Catalogue {
     private static func hub(_ repository: String, _ file: String) -> CatalogueEntry.Source {
         .file(url: "https://huggingface.co/\(repository)/resolve/main/\(file)")
@@ -66,7 +66,8 @@ public enum Catalogue {
             ]),
         CatalogueEntry(
             name: "smollm2-360m", title: "SmolLM2 360M Instruct Q8_0", licence: "Apache-2.0",
-            file: "smollm2-360m-instruct-q8_0.gguf", bytes: 386_000_000, memory: 490_000_000, sha256: nil,
+            file: "smollm2-360m-instruct-q8_0.gguf", bytes: 386_404_992, memory: 490_000_000,
+            sha256: "48ab3034d0dd401fbc721eb1df3217902fee7dab9078992d66431f09b7750201",
             sources: [hub("HuggingFaceTB/SmolLM2-360M-Instruct-GGUF", "smollm2-360m-instruct-q8_0.gguf")]),
         CatalogueEntry(
             name: "gemma3-270m", title: "Gemma 3 270M Q4_K_M", licence: "Gemma Terms of Use", terms: gemmaTerms,

@@ -15,11 +15,11 @@ struct ChildProgram {
         let lastError: String
     }
 
-    /// Runs `arguments[0]`, looked up on PATH, calling `meanwhile` a few times a second.
+    /// Runs `arguments[0]`, looked up on PATH, calling `meanwhile` a few times a second, which ends it with false.
     ///
     /// Throws when it cannot be started or its end cannot be learnt.
     static func run(
-        _ arguments: [String], errorsIn log: String, meanwhile: () -> Void = {}
+        _ arguments: [String], errorsIn log: String, meanwhile: () -> Bool = { true }
     ) throws(CatalogueError) -> Result {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -55,7 +55,7 @@ struct ChildProgram {
                     .unavailable, "\(SystemError("wait for", arguments[0])): how it ended is not known",
                     "Start martlet where SIGCHLD is not ignored")
             }
-            meanwhile()
+            if !meanwhile() { kill(child, SIGKILL) }
             usleep(50_000)
         }
         let status = raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + (raw & 0x7F)

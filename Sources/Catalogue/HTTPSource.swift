@@ -16,8 +16,14 @@ struct HTTPSource {
             unlink(part)
             result = try curl(progress)
         }
-        guard result.status != 0 else { return }
         let got = ModelStore.size(part) ?? 0
+        guard got <= most else {
+            unlink(part)
+            throw CatalogueError(
+                .data, "\(url) sends more than the \(megabytes(expected)) of the model, so it is another file",
+                "Check the address, or give a mirror with --from")
+        }
+        guard result.status != 0 else { return }
         switch result.status {
         case 22:
             // What is there stays: a server that is too busy now has the rest later.
@@ -39,15 +45,24 @@ struct HTTPSource {
         }
     }
 
+    /// Bytes that are taken at most: some sizes of the catalogue are rounded, and none by so much. A server could
+    /// otherwise fill the disk, whatever length it claims.
+    private var most: Int { expected + expected / 8 + (1 << 20) }
+
     private func curl(_ progress: Puller.Progress) throws(CatalogueError) -> ChildProgram.Result {
         // Slower than a kilobyte a second for a minute is a connection that died.
         let patience = ["--connect-timeout", "20", "--speed-limit", "1000", "--speed-time", "60"]
-        // An address is one address, and no server can redirect to a file of this machine.
-        let protocols = ["--globoff", "--proto", "=http,https", "--proto-redir", "=http,https"]
+        // An address is one address, and no server can redirect to a file of this machine, or from TLS to none.
+        let redirected = url.lowercased().hasPrefix("https:") ? "=https" : "=http,https"
+        let protocols = ["--globoff", "--proto", "=http,https", "--proto-redir", redirected, "--max-redirs", "10"]
         return try ChildProgram.run(
             ["curl", "--fail", "--location", "--silent", "--show-error", "--retry", "2"] + patience + protocols
                 + ["--continue-at", "-", "--output", part, "--url", url],
             errorsIn: part + ".log"
-        ) { progress(ModelStore.size(part) ?? 0, expected) }
+        ) {
+            let got = ModelStore.size(part) ?? 0
+            progress(min(got, expected), expected)
+            return got <= most
+        }
     }
 }

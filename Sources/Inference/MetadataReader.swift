@@ -17,12 +17,12 @@ struct MetadataReader {
     func integers(
         _ key: String, in range: ClosedRange<Int>, layers: Int, default fallback: Int
     ) throws(ModelError) -> [Int] {
-        if let values = file.integers("\(architecture).\(key)") {
-            guard values.count == layers else {
-                throw ModelError(
-                    file, "\(architecture).\(key) has \(values.count) numbers for \(layers) layers",
-                    "Fetch the file again.")
-            }
+        let name = "\(architecture).\(key)"
+        if let kind = file.type(of: name), kind.type == .array, kind.count != layers {
+            throw ModelError(
+                file, "\(name) has \(kind.count) numbers for \(layers) layers", "Fetch the file again.")
+        }
+        if let values = file.integers(name) {
             for value in values { try check(value, key, range) }
             return values
         }

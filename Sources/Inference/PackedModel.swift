@@ -35,9 +35,23 @@ public struct PackedModel {
         // A model without a folder of packed ones is not read for its fingerprint.
         guard let folder, access("\(folder)/packed", X_OK) == 0, file.string(sourceKey) == nil,
             case let path = path(for: file, in: folder), access(path, R_OK) == 0,
-            let packed = try? GGUFFile(path: path), packed.string(sourceKey) == fingerprint(file)
+            let packed = try? GGUFFile(path: path), isForm(packed, of: file)
         else { return nil }
         return packed
+    }
+
+    /// Whether `packed` says that it was made of `file`, and has its tensors, those interleaved that should be: it may lie
+    /// in a cache that a power cut or somebody else left damaged.
+    private static func isForm(_ packed: GGUFFile, of file: GGUFFile) -> Bool {
+        guard packed.tensors.count == file.tensors.count, packed.alignment == file.alignment,
+            let config = try? ModelConfig(file)
+        else { return false }
+        for (tensor, own) in zip(file.tensors, packed.tensors) {
+            guard own.name == tensor.name, own.dimensions == tensor.dimensions, own.type == tensor.type,
+                own.isInterleaved == (format(of: tensor, config) != nil)
+            else { return false }
+        }
+        return packed.string(sourceKey) == fingerprint(file)
     }
 
     /// Writes `file`'s packed form into `folder`, unless it is there already or another process is writing it.
@@ -58,7 +72,7 @@ public struct PackedModel {
             close(lock)
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return nil }
-        if access(path, R_OK) == 0, (try? GGUFFile(path: path)) != nil { return (path, false) }
+        if let packed = try? GGUFFile(path: path), isForm(packed, of: file) { return (path, false) }
         removeLeftovers(in: folder)
         try checkRoom(for: file.byteCount, in: folder)
         try write(file, to: path, progress: progress)

@@ -21,10 +21,11 @@ public struct PrefixStore: Sendable {
 
     /// The state behind `tokens`, mapped; nil when it is not there.
     public func find(_ tokens: [Int32], for session: Session) -> PrefixState? {
-        guard tokens.count >= Self.leastTokens else { return nil }
+        guard tokens.count >= Self.leastTokens, tokens.count <= session.context else { return nil }
         let key = key(tokens, session)
+        // The size first: reading a file that could not be restored would only cost time.
         guard access(path(key), R_OK) == 0, let file = try? MappedFile(path: path(key)),
-            file.bytes.count > Self.headerBytes
+            file.bytes.count == Self.headerBytes + session.cache.byteCount(of: tokens.count)
         else { return nil }
         let cells = UnsafeRawBufferPointer(rebasing: file.bytes[Self.headerBytes...])
         let header = Self.header(key, digest: SHA256.hexadecimal(of: cells))

@@ -22,16 +22,26 @@ public struct SHA256 {
     /// The digest of a file, read piece by piece: mapping a model a second time would count its pages twice in the
     /// process's memory.
     public static func hexadecimal(ofFile path: String) throws(SystemError) -> String {
+        try hexadecimal(ofFiles: [path])
+    }
+
+    /// The digest of files one behind the other, as `cat FILE… | sha256sum`: of a split model, all its parts.
+    public static func hexadecimal(ofFiles paths: [String]) throws(SystemError) -> String {
+        var hash = SHA256()
+        for path in paths { try hash.update(file: path) }
+        return hash.finish()
+    }
+
+    private mutating func update(file path: String) throws(SystemError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("open", path) }
         defer { close(descriptor) }
-        var hash = SHA256()
         var piece = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = piece.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
             guard count >= 0 else { throw SystemError("read", path) }
-            guard count > 0 else { return hash.finish() }
-            piece.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            guard count > 0 else { return }
+            piece.withUnsafeBytes { update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
         }
     }
 

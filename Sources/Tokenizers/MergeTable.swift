@@ -8,8 +8,8 @@ struct MergeTable: Sendable {
     static let none: UInt32 = .max
     /// A byte without a token: stands in a word, merges with nothing, and is left out of the result.
     static let missing: UInt32 = 0xF_FFFE
-    /// Ranks are packed in 24 bits.
-    static let most = 1 << 24
+    /// Ranks are packed in 24 bits. The largest vocabularies have under 600,000 merges; these would take 40 MB.
+    static let most = 1 << 21
 
     private static let free = UInt64.max
     /// Left token in the upper 20 bits, right token in the next 20, rank in the lower 24.

@@ -38,12 +38,13 @@ struct SentencePieceEncoder: Sendable {
 
     /// The order of scores as integers, best first; a score that is not a number is the worst.
     private static func keys(_ file: GGUFFile, _ vocabulary: Vocabulary) throws(TokenizerError) -> [UInt32] {
-        guard let scores = file.floats("tokenizer.ggml.scores") else {
-            throw TokenizerError(absent: file.path, "tokenizer.ggml.scores is missing")
-        }
-        guard scores.count == vocabulary.count else {
+        let key = "tokenizer.ggml.scores"
+        if let kind = file.type(of: key), kind.type == .array, kind.count != vocabulary.count {
             throw TokenizerError(
-                damaged: file.path, "it has \(vocabulary.count) tokens, but \(scores.count) scores")
+                damaged: file.path, "it has \(vocabulary.count) tokens, but \(kind.count) scores")
+        }
+        guard let scores = file.floats(key) else {
+            throw TokenizerError(absent: file.path, "\(key) is missing")
         }
         return scores.indices.map { token in
             guard vocabulary.isText(token) else { return none }

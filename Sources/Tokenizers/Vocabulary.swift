@@ -29,12 +29,13 @@ struct Vocabulary: Sendable {
     var count: Int { texts.count }
 
     init(_ file: GGUFFile, _ writing: Writing) throws(TokenizerError) {
+        // Numbers of elements first, here and below: arrays of a file may be much longer than a vocabulary.
+        if let count = file.type(of: "tokenizer.ggml.tokens")?.count, count > Self.largest {
+            throw TokenizerError(
+                unsupported: file.path, "it holds \(count) tokens", "At most \(Self.largest) are supported")
+        }
         guard let texts = file.strings("tokenizer.ggml.tokens"), !texts.isEmpty else {
             throw TokenizerError(absent: file.path, "tokenizer.ggml.tokens is missing")
-        }
-        guard texts.count <= Self.largest else {
-            throw TokenizerError(
-                unsupported: file.path, "it holds \(texts.count) tokens", "At most \(Self.largest) are supported")
         }
         self.texts = texts
         self.writing = writing
@@ -44,12 +45,11 @@ struct Vocabulary: Sendable {
     }
 
     private static func kinds(_ file: GGUFFile, count: Int) throws(TokenizerError) -> [TokenKind] {
-        guard let types = file.integers("tokenizer.ggml.token_type") else {
-            return [TokenKind](repeating: .normal, count: count)
+        let key = "tokenizer.ggml.token_type"
+        if let kind = file.type(of: key), kind.type == .array, kind.count != count {
+            throw TokenizerError(damaged: file.path, "it has \(count) tokens, but \(kind.count) token types")
         }
-        guard types.count == count else {
-            throw TokenizerError(damaged: file.path, "it has \(count) tokens, but \(types.count) token types")
-        }
+        guard let types = file.integers(key) else { return [TokenKind](repeating: .normal, count: count) }
         return types.map { TokenKind(rawValue: Int32(clamping: $0)) ?? .normal }
     }
 

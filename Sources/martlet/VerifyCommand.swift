@@ -11,7 +11,7 @@ extension ModelCommand {
             abstract: "Check that a file is whole and can run; print its SHA-256.",
             discussion: """
                 A model of the catalogue is compared with the digest known there, else with the one recorded when it was \
-                pulled. Of a split model every part is read.
+                pulled. The SHA-256 of a split model is that of all its parts, one behind the other.
                 """
         )
 
@@ -33,7 +33,9 @@ extension ModelCommand {
                 (model, opened) = (nil, try GGUFFile(path: path))
             }
             let digests = opened.parts.map { ($0.path, SHA256.hexadecimal(of: $0.bytes)) }
-            if let known, let (_, digest) = digests.first(where: { $0.0 == path }) ?? digests.first, digest != known {
+            let only = digests.count == 1 ? digests.first?.1 : nil
+            let digest = try only ?? SHA256.hexadecimal(ofFiles: opened.parts.map(\.path))
+            if let known, digest != known {
                 throw CommandError(
                     .data, "\(file) has another SHA-256: it is \(digest) instead of \(known). Fetch the file again")
             }
@@ -41,7 +43,7 @@ extension ModelCommand {
                 throw CommandError(
                     .data, "\(file) is damaged: tensor \(bad) holds scales that are not numbers. Fetch it again")
             }
-            writeOutput(json ? object(opened, digests, known) : lines(digests))
+            writeOutput(json ? object(opened, digest, digests, known) : lines(digest, digests))
         }
 
         /// The digest that the catalogue has for a file it fetched, or that was recorded then.
@@ -51,10 +53,12 @@ extension ModelCommand {
             return Catalogue.entries.first { store.path($0) == path }.flatMap(store.expectedDigest)
         }
 
-        private func object(_ file: GGUFFile, _ digests: [(String, String)], _ known: String?) -> String {
+        private func object(
+            _ file: GGUFFile, _ digest: String, _ digests: [(String, String)], _ known: String?
+        ) -> String {
             JSONWriter.line { writer in
                 writer.member("file", file.path)
-                if let digest = digests.first?.1 { writer.member("sha256", digest) }
+                writer.member("sha256", digest)
                 if digests.count > 1 {
                     writer.array("parts") { list in
                         for (path, digest) in digests {
@@ -71,8 +75,9 @@ extension ModelCommand {
             }
         }
 
-        private func lines(_ digests: [(String, String)]) -> String {
-            digests.map { "\($0): ok\nsha256 \($1)\n" }.joined()
+        private func lines(_ digest: String, _ digests: [(String, String)]) -> String {
+            let parts = digests.map { "\($0): ok\nsha256 \($1)\n" }.joined()
+            return parts + (digests.count > 1 ? "all \(digests.count) parts: sha256 \(digest)\n" : "")
         }
     }
 }

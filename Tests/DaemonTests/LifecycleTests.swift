@@ -37,6 +37,52 @@ import Transport
         second.stop()
     }
 
+    /// A reload that is asked for while the engine still loads for another waits for its turn, and fails alone.
+    @Test func reloadsGoOneAfterTheOther() throws {
+        func configuration(_ id: String) throws -> Configuration {
+            let text = """
+                [device]
+                id = "\(id)"
+                [broker]
+                url = "mqtt://b"
+                [[model]]
+                path = "/m.gguf"
+                [[task]]
+                name = "t"
+                kind = "summarize"
+                subscribe = ["a"]
+                """
+            return try Configuration.parse(Array(text.utf8), file: "m.toml", context: testContext)
+        }
+        let next = try ["first", "second"].map(configuration)
+        let live = LiveConfiguration(try configuration("old"))
+        final class Seen: Sendable {
+            let begun = Mutex(0)
+            let answers = Mutex<[String]>([])
+        }
+        let seen = Seen()
+        live.onReload {
+            seen.begun.withLock { begun in
+                live.setNext(next[min(1, begun)])
+                begun += 1
+            }
+        }
+        for number in 0..<3 {
+            live.requestReload { result in
+                seen.answers.withLock { $0.append("\(number) \((try? result.get()) == nil ? "failed" : "ok")") }
+            }
+        }
+        #expect(seen.begun.withLock { $0 } == 1)
+        live.finishReload(nil)
+        #expect(live.current.device.id == "first" && seen.answers.withLock { $0 } == ["0 ok"])
+        try wait { seen.begun.withLock { $0 } == 2 }
+        live.finishReload(DaemonError("no such model", exitStatus: 66))
+        #expect(live.current.device.id == "first")
+        #expect(seen.answers.withLock { $0 } == ["0 ok", "1 failed", "2 failed"])
+        live.requestReload { _ in }
+        #expect(seen.begun.withLock { $0 } == 3)
+    }
+
     @Test func aStopAnswersWhatIsQueuedFirst() throws {
         let harness = try Harness()
         for number in 0..<50 { harness.publish("door/a", "routine \(number)", qos: 0) }

@@ -1,3 +1,4 @@
+import GGUF
 import Health
 import Inference
 import Linux
@@ -63,6 +64,33 @@ import Testing
         #expect(error?.exitStatus == 65 && error?.description.contains("sha256") == true)
         section.sha256 = try SHA256.hexadecimal(ofFile: section.path)
         #expect(throws: Never.self) { try ModelRunner([section], isCancelled: { false }) }
+    }
+
+    /// The digest of a split model is of all its parts: another second part is another model.
+    @Test func ofASplitModelEveryPartIsChecked() throws {
+        let folder = try TemporaryFolder()
+        let (first, second) = ("m-00001-of-00002.gguf", "m-00002-of-00002.gguf")
+        let file = tiny.model.file
+        for (number, name) in [first, second].enumerated() {
+            var writer = number == 0 ? GGUFWriter(metadataOf: file) : GGUFWriter()
+            writer.set("split.no", .uint16(UInt16(number)))
+            writer.set("split.count", .uint16(2))
+            for (index, tensor) in file.tensors.enumerated() where index % 2 == number {
+                try writer.add(tensor: tensor.name, tensor.dimensions, tensor.type)
+            }
+            try writer.write(to: folder.path(name)) { tensor, output throws(SystemError) in
+                if let bytes = file.tensor(named: tensor.name)?.bytes { try output.append(bytes) }
+            }
+        }
+        var section = Configuration.ModelSection(
+            name: "tiny", path: folder.path(first), context: 512, threads: 1, kvCache: "f16", lora: [])
+        section.sha256 = try SHA256.hexadecimal(ofFiles: [folder.path(first), folder.path(second)])
+        #expect(throws: Never.self) { try ModelRunner([section], isCancelled: { false }) }
+        var bytes = folder.bytes(second)
+        bytes[bytes.count - 1] ^= 1
+        try folder.write(bytes, to: second)
+        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], isCancelled: { false }) }
+        #expect(error?.exitStatus == 65 && error?.description.contains("sha256") == true)
     }
 
     /// Tasks of one model with other adapters, in turn: each has its own answers, and the model's own come back.

@@ -63,6 +63,16 @@ import Testing
         #expect(try refusal(raw.bytes).contains("ends inside the tensor directory"))
     }
 
+    /// Each key may be as long as the format allows, all of them together may not: they are copied.
+    @Test func `Keys that are long together are refused`() throws {
+        var raw = RawGGUF()
+        for number in 0..<64 { raw.key(String(repeating: "k", count: 65_533) + "\(10 + number)", 0, [1]) }
+        let folder = try TemporaryFolder()
+        #expect(try GGUFFile(path: folder.file(raw.bytes)).keys.count == 64)
+        for number in 64..<70 { raw.key(String(repeating: "k", count: 65_533) + "\(10 + number)", 0, [1]) }
+        #expect(try refusal(raw.bytes).contains("its metadata keys have more than 4 MiB together"))
+    }
+
     @Test func `A model in one part is whole`() throws {
         var raw = RawGGUF()
         raw.key("split.no", 2, le(UInt16(0)))

@@ -51,6 +51,19 @@ import Testing
         withExtendedLifetime(file) {}
     }
 
+    @Test func `What one file may claim, all parts may claim together`() throws {
+        try write()
+        for part in 1..<3 {
+            var writer = GGUFWriter()
+            writer.set("split.no", .uint16(UInt16(part)))
+            writer.set("split.count", .uint16(3))
+            for number in 0..<40_000 { try writer.add(tensor: "p\(part).\(number)", [1], .f32) }
+            try writer.write(to: name(part)) { _, file throws(SystemError) in try file.append([0, 0, 0, 0]) }
+        }
+        let error = try #require(refusal(name(0)))
+        #expect(error.description.contains("claims 80001 tensors"), "\(error)")
+    }
+
     @Test func `A missing part is named`() throws {
         try write()
         #expect(unlink(name(1)) == 0)

@@ -96,6 +96,59 @@ private func error(_ got: [Float], _ expected: [Float]) -> Float {
         #expect(!model.isPacked)
     }
 
+    /// Whatever is wrong with it, the original serves; and the next run writes it anew.
+    @Test func oneThatDoesNotFitIsLeftAloneAndReplaced() throws {
+        let tiny = try TinyModel()
+        let folder = try makeTemporaryFolder(prefix: "martlet-packed-", in: "/tmp")
+        let whole = folder + "/whole.gguf"
+        defer {
+            for name in ["packed/.lock", "whole.gguf"] { unlink("\(folder)/\(name)") }
+            rmdir(folder + "/packed")
+            rmdir(folder)
+        }
+        try quantized(tiny.model.file, to: whole)
+        let file = try GGUFFile(path: whole)
+        let added = try #require(try PackedModel.add(file, to: folder))
+        defer { unlink(added.path) }
+        #expect(try added.isNew && Model(path: whole, packedFolder: folder).isPacked)
+        let good = try bytes(of: added.path)
+        let name = Array("blk.1.ffn_up.weight".utf8)
+        let at = try #require(good.firstRange(of: name)?.lowerBound)
+        // The tensor's name, its first length, how its rows stand.
+        for (offset, byte) in [(name.count - 1, UInt8(ascii: "u")), (name.count + 4, 32), (name.count + 21, 0)] {
+            var bad = good
+            bad[at + offset] = byte
+            try #require(bad != good)
+            try write(bad, to: added.path)
+            #expect(try Model(path: whole, packedFolder: folder).isPacked == false)
+            #expect(try PackedModel.add(file, to: folder)?.isNew == true)
+            #expect(try bytes(of: added.path) == good)
+        }
+        #expect(try PackedModel.add(file, to: folder)?.isNew == false)
+    }
+
+    /// The same model with its matrices, all zero, as Q8_0.
+    private func quantized(_ file: GGUFFile, to path: String) throws {
+        var writer = GGUFWriter(metadataOf: file)
+        for tensor in file.tensors {
+            try writer.add(tensor: tensor.name, tensor.dimensions, tensor.dimensions.count > 1 ? .q8_0 : .f32)
+        }
+        try writer.write(to: path) { tensor, output throws(SystemError) in
+            try output.append([UInt8](repeating: 0, count: tensor.byteCount))
+        }
+    }
+
+    private func bytes(of path: String) throws -> [UInt8] {
+        let file = try MappedFile(path: path)
+        return withExtendedLifetime(file) { Array(file.bytes) }
+    }
+
+    private func write(_ bytes: [UInt8], to path: String) throws {
+        let file = try ReplacedFile(path: path)
+        try file.append(bytes)
+        try file.commit()
+    }
+
     @Test func oneOfAnotherFileIsNotTaken() throws {
         let packed = try Packed()
         let tiny = try TinyModel()

@@ -82,6 +82,18 @@ private let folder =
             flip(path, at: offset)
             #expect(store.find(prefix, for: session) != nil)
         }
+        // Longer than the state is, with a digest that fits: nothing a session could take.
+        let mapped = try MappedFile(path: path)
+        let whole = withExtendedLifetime(mapped) { Array(mapped.bytes) }
+        let cells = whole[4096...] + [UInt8](repeating: 0, count: 64)
+        let header = whole.prefix(4096).split(separator: 10, maxSplits: 3, omittingEmptySubsequences: false)
+        let digest = Array(cells).withUnsafeBytes { SHA256.hexadecimal(of: $0) }
+        var forged = Array([Array(header[0]), Array(header[1]), Array(digest.utf8)].joined(separator: [10])) + [10]
+        forged += [UInt8](repeating: 0, count: 4096 - forged.count) + cells
+        let file = try ReplacedFile(path: path)
+        try file.append(forged)
+        try file.commit()
+        #expect(store.find(prefix, for: session) == nil)
         truncate(path, 4096 + 100)
         #expect(store.find(prefix, for: session) == nil)
         truncate(path, 10)

@@ -37,6 +37,8 @@ import Testing
         _ = Array("abc".utf8).withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
         close(descriptor)
         #expect(try SHA256.hexadecimal(ofFile: path).hasPrefix("ba7816bf8f01cfea"))
+        // Of "abcabc".
+        #expect(try SHA256.hexadecimal(ofFiles: [path, path]).hasPrefix("bbb59da3af939f7a"))
         #expect(throws: SystemError.self) { try SHA256.hexadecimal(ofFile: path + ".none") }
     }
 }

@@ -50,6 +50,8 @@ import Testing
             try refusal { $0.set("tokenizer.ggml.merges", .uint32(1)) }.contains("tokenizer.ggml.merges is missing"))
         #expect(
             try refusal { $0.set("tokenizer.ggml.merges", .int32s([1])) }.contains("tokenizer.ggml.merges is missing"))
+        let merges = [String](repeating: "", count: 1 << 21)
+        #expect(try refusal { $0.set("tokenizer.ggml.merges", .strings(merges)) }.contains("it has 2097152 merges"))
         #expect(try refusal { $0.set("tokenizer.ggml.token_type", .int32s([1, 2])) }.contains("but 2 token types"))
         #expect(
             try refusal { $0.set("tokenizer.ggml.bos_token_id", .uint32(999_999)) }.contains("bos_token_id is 999999"))

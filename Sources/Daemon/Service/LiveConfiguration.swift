@@ -10,7 +10,10 @@ final class LiveConfiguration: Sendable {
     private struct State {
         var current: Configuration
         var next: Configuration?
+        /// Who asked for the reload on its way, and who asked since it began: it may have read the file before that.
         var waiting: [Completion] = []
+        var later: [Completion] = []
+        var isReloading = false
         var begin: (@Sendable () -> Void)?
         var apply: (@Sendable (Configuration, DaemonError?) -> Void)?
         var wasConnected = false
@@ -58,9 +61,17 @@ final class LiveConfiguration: Sendable {
     }
 
     /// Asks for a reload; `completion` hears how it went.
+    ///
+    /// One after the other: of two at once, the second would be in force when the engine has loaded the first, and stay
+    /// so if its own models then cannot be loaded.
     func requestReload(_ completion: @escaping Completion) {
-        let begin = state.withLock { state in
+        let begin = state.withLock { state -> (@Sendable () -> Void)? in
+            guard !state.isReloading else {
+                state.later.append(completion)
+                return nil
+            }
             state.waiting.append(completion)
+            state.isReloading = state.begin != nil
             return state.begin
         }
         begin?()
@@ -80,12 +91,16 @@ final class LiveConfiguration: Sendable {
         if let next { apply?(next, failure) }
     }
 
-    /// Tells everyone who asked for a reload how it went.
+    /// Tells everyone who asked for a reload how it went, and begins the next one if it was asked for since.
     func answer(_ result: Result<JSONValue, RequestError>) {
-        let waiting = state.withLock { state in
-            defer { state.waiting = [] }
-            return state.waiting
+        let (waiting, next) = state.withLock { state -> ([Completion], (@Sendable () -> Void)?) in
+            let waiting = state.waiting
+            (state.waiting, state.later) = (state.later, [])
+            state.isReloading = !state.waiting.isEmpty
+            return (waiting, state.isReloading ? state.begin : nil)
         }
         for completion in waiting { completion(result) }
+        // This may be the engine's thread, which has events to answer.
+        if let next, EngineThread(name: "martlet-reload", next) == nil { next() }
     }
 }

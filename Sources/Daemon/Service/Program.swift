@@ -1,5 +1,6 @@
 import CLinux
 import Dispatch
+import GGUF
 import Glibc
 import Linux
 import Logging
@@ -92,7 +93,10 @@ public enum Program {
         parts.ledger = ledger
         parts.onHang = startAnew
         parts.pack = ModelRunner.pack
-        parts.digest = { try? SHA256.hexadecimal(ofFile: $0) }
+        parts.digest = { path in
+            guard let file = try? GGUFFile(path: path) else { return nil }
+            return try? SHA256.hexadecimal(ofFiles: file.parts.map(\.path))
+        }
         parts.loadConfiguration = { () throws(ConfigurationError) in try Configuration.load(path: path) }
         return parts
     }

@@ -11,6 +11,7 @@ Serves FILE under these paths; PORT_FILE gets the port when it listens, and FILE
     /missing   404
     /busy      503
     /empty     200 and nothing
+    /endless   no length, and 64 times as much as the file has
 """
 import http.server, os, sys
 
@@ -44,6 +45,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         rest = content[start:]
+        if self.path == "/endless":
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            try:
+                for _ in range(64):
+                    self.wfile.write(content)
+            except OSError:
+                pass
+            return
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         if self.path == "/short":

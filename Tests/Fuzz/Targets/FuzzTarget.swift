@@ -15,7 +15,8 @@ public struct FuzzTarget: Sendable {
     public let make: @Sendable () throws -> ([UInt8]) -> Void
 
     public static let all = [
-        gguf, split, vocabulary, safetensors, tokenizer, template, schema, pattern, payload, toml, properties, topics,
+        gguf, split, lora, vocabulary, safetensors, tokenizer, template, schema, pattern, payload, toml, properties,
+        topics,
     ]
 }
 

@@ -57,6 +57,37 @@ extension FuzzTarget {
         }
     }
 
+    /// An adapter of a small model, in use.
+    static let lora = FuzzTarget(name: "lora", longest: 1 << 12) { _ in
+        let model = try TinyModel().model
+        let matrices = [
+            ["blk.0.attn_q.weight"], ["blk.1.ffn_down.weight", "blk.1.ffn_gate.weight"],
+            ["blk.0.attn_v.weight", "blk.0.attn_output.weight", "blk.1.attn_k.weight"],
+        ]
+        return try matrices.enumerated().map { index, names in
+            let type: GGMLType = index == 1 ? .f32 : .f16
+            let file = try AdapterFixture(
+                model, seed: "1", rank: 3 + index, alpha: 8, matrices: names, type: type
+            ).adapter.file
+            return Array(file.mapped.bytes.prefix(file.dataOffset))
+        }
+    } make: {
+        let tiny = try TinyModel()
+        let folder = try ScratchFolder()
+        let session = try Session(model: tiny.model, context: 16, threads: 1, batch: 4)
+        return { input in
+            folder.write("file", input, zeros: 1 << 16)
+            // Twice: adapters stand beside each other.
+            for names in [["\(folder.file)=0.5"], [folder.file, "\(folder.file)=-2"]] {
+                guard let adapters = try? tiny.model.adapters(names) else { return }
+                session.use(adapters)
+                session.truncate(to: 0)
+                guard (try? session.evaluate([0, 1, 2])) != nil else { return require(false, "adapters only add") }
+                require(session.logits().count == tiny.model.vocabularyCount, "as many logits as tokens")
+            }
+        }
+    }
+
     /// The weights of a GPTQ checkpoint, alone and through the importer.
     static let safetensors = FuzzTarget(name: "safetensors", longest: 80_000) { _ in
         let whole = [true, false].map(gptqCheckpoint)
