@@ -234,7 +234,7 @@ def brokers(options):
     unheard = set(rounds) - set(witness.heard)
     whose = wire.whose(unheard)
     # The broker died after it had handed a result on and before it acknowledged it: QoS 1 then wants it once more.
-    owed = {topic for (topic, _), times in wire.published.items() if times > 1} - {topic for topic, _ in wire.needless}
+    owed = {topic for topic, _ in wire.unanswered}
     twice = {topic for topic, answers in witness.heard.items() if len(answers) > 1}
     # An event that a broker hands out as a new one after it has forgotten that it had handed it out before.
     anew = {topic for topic, flags in wire.handed.items() if flags.count(0) > 1}
@@ -267,6 +267,8 @@ def lives(process):
 
 def cut(options):
     """The network between the daemon's host and the broker's is cut while events flow."""
+    # On the broker's side of the cut.
+    wire = Wire(options.wire, options.broker)
     witness, daemon = Witness(options), Daemon(options)
     daemon.start()
     witness.expect_daemon()
@@ -296,9 +298,15 @@ def cut(options):
     witness.wait(lambda: len(witness.heard) >= published, options.patience)
     time.sleep(5)
     status = daemon.stop()
+    twice = {(topic, answers[0][0]) for topic, answers in witness.heard.items() if len(answers) > 1}
+    # The broker acknowledged a result and the cut kept that from the daemon: QoS 1 then wants it once more.
+    lost = set(wire.unanswered)
     report = witness.report(published) | {
+        "published_after_acknowledgement": len(wire.needless), "acknowledgements_lost_on_the_way": len(twice & lost),
+        "twice_for_no_reason": len(twice - lost),
         "cuts_s": options.cuts, "left_in_spool": len(daemon.spooled()), "exit_status": status}
-    bad = report["lost"] or report["answered_more_than_once"] or report["left_in_spool"] or status
+    bad = (report["lost"] or report["taken_twice"] or wire.needless or twice - lost or report["left_in_spool"]
+           or status)
     return report, bad
 
 

@@ -14,13 +14,14 @@ import Transport
         let daemon: Daemon
         let gate = Gate()
 
-        init(_ broker: BrokerHarness, spool: Spool) throws {
+        /// - Parameter port: of something between it and the broker.
+        init(_ broker: BrokerHarness, spool: Spool, port: Int? = nil, keepAlive: Int = 60) throws {
             let configuration = try parse(
                 """
                 [device]
                 id = "pi"
                 [broker]
-                url = "mqtt://127.0.0.1:\(broker.port)"
+                url = "mqtt://127.0.0.1:\(port ?? broker.port)"
                 [[model]]
                 name = "m"
                 path = "/m.gguf"
@@ -31,6 +32,7 @@ import Transport
                 """)
             var options = configuration.mqttOptions
             options.backoffMilliseconds = 50...400
+            options.keepAlive = keepAlive
             let gate = gate
             let parts = DaemonParts(
                 transport: try MQTTClient(options), spool: spool,
