@@ -1,6 +1,8 @@
 # What the measurements share: sourced, not run. Gives $work, a private broker and a daemon, all gone at exit.
 # Settings: MODEL, MARTLET, THREADS=2, CONTEXT=2048, LABELS, EVENTS, PYTHON=python3 with paho-mqtt >= 2.
 
+# No __pycache__ in the tree.
+export PYTHONDONTWRITEBYTECODE=1
 threads=${THREADS:-2} context=${CONTEXT:-2048} python=${PYTHON:-python3}
 labels=${LABELS:-routine,unusual,emergency,maintenance,unknown}
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
