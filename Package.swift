@@ -68,7 +68,7 @@ let package = Package(
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Tokenizers", dependencies: ["GGUF", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         // Optimised in debug builds too: a mask is a walk over the whole vocabulary.
-        .target(name: "Constraints", dependencies: ["JSON"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Constraints", dependencies: ["JSON", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Safetensors", dependencies: ["JSON", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         // As kernels: pointers only, and fast in debug builds too.
         .target(name: "Quantizers", dependencies: ["QuantBlocks"], swiftSettings: tier()),
