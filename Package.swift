@@ -131,20 +131,20 @@ let package = Package(
             name: "InferenceTests", dependencies: ["Constraints", "Inference", "JSON", "Tokenizers", "TestModels"]),
         .testTarget(
             name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels", "TestSupport"]),
-        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux", "TestSupport"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
         .testTarget(
             name: "ImportTests",
             dependencies: ["Import", "GGUF", "Kernels", "Linux", "Quantizers", "Safetensors", "TestSupport"],
             swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "CatalogueTests", dependencies: ["Catalogue", "GGUF", "Linux", "TestSupport"]),
-        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),
+        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux", "TestSupport"]),
         .target(name: "TestSupport", dependencies: ["Transport", "Linux"], path: "Tests/Support"),
         .executableTarget(
             name: "CrashHelper", dependencies: ["Transport", "Spool", "Linux", "CLinux"], path: "Tests/CrashHelper"),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Spool", "TestSupport", "CrashHelper"]),
         .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport", "CrashHelper"]),
-        .testTarget(name: "HealthTests", dependencies: ["Health", "Linux"]),
+        .testTarget(name: "HealthTests", dependencies: ["Health", "Linux", "TestSupport"]),
         .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),
         .testTarget(name: "CommandTests", dependencies: ["martlet", "JSON", "TestModels", "TestSupport"]),
