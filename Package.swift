@@ -148,25 +148,24 @@ let package = Package(
         .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),
         .testTarget(name: "CommandTests", dependencies: ["martlet", "JSON", "TestModels", "TestSupport"]),
-        // What reads bytes from outside, one entry each: for libFuzzer (scripts/fuzz) and for the mutations of FuzzTests.
-        .target(
-            name: "FuzzTargets",
-            dependencies: [
-                "Constraints", "Daemon", "GGUF", "Import", "Inference", "JSON", "Linux", "Safetensors", "Spool",
-                "Tasks",
-                "TestModels", "Tokenizers", "Transport", "CMosquitto", .product(name: "Logging", package: "swift-log"),
-            ],
-            path: "Tests/Fuzz/Targets", swiftSettings: [.unsafeFlags(["-O"])]),
-        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .testTarget(name: "DemoTests", dependencies: ["martlet", "Daemon", "JSON", "Linux", "TestSupport"]),
     ],
     cxxLanguageStandard: .cxx20
 )
 
-// libFuzzer's runtime is there only in a build for it.
-if Context.environment["MARTLET_FUZZ_BUILD"] != nil {
-    package.targets.append(
-        .executableTarget(
-            name: "Fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver",
-            swiftSettings: [.unsafeFlags(["-parse-as-library"])]))
-}
+// What reads bytes from outside, one entry each: for the mutations of FuzzTests, and for libFuzzer (scripts/fuzz), whose
+// runtime is there only in a build for it. Never a target of an ordinary release build: it looks inside the rooms, which
+// are compiled for that in debug builds and for libFuzzer.
+let fuzzed: [Target.Dependency] = [
+    "Constraints", "Daemon", "GGUF", "Import", "Inference", "JSON", "Linux", "Safetensors", "Spool", "Tasks",
+    "TestModels",
+    "Tokenizers", "Transport", "CMosquitto", .product(name: "Logging", package: "swift-log"),
+]
+package.targets.append(
+    Context.environment["MARTLET_FUZZ_BUILD"] == nil
+        ? .testTarget(
+            name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Driver"],
+            swiftSettings: [.unsafeFlags(["-O"])])
+        : .executableTarget(
+            name: "Fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Mutations"],
+            swiftSettings: [.unsafeFlags(["-O", "-parse-as-library"])]))
