@@ -1,6 +1,7 @@
 import CLinux
 import Dispatch
 import Glibc
+import Inference
 import Linux
 import Logging
 import Spool
@@ -85,7 +86,9 @@ public enum Program {
         var parts = DaemonParts(
             transport: transport, spool: spool,
             makeRunner: { (models, isCancelled) throws(DaemonError) in
-                try ModelRunner(models, warn: { logger.warning("\($0)") }, isCancelled: isCancelled)
+                try ModelRunner(
+                    models, cache: PackedModel.folder, program: "\(build.version) \(build.commit)",
+                    warn: { logger.warning("\($0)") }, isCancelled: isCancelled)
             }, logger: logger)
         parts.build = build
         parts.notifier = ServiceNotifier()
