@@ -10,6 +10,12 @@ events=${EVENTS:-$here/events.txt}
 : "${MODEL:?a GGUF file}"
 
 work=$(mktemp -d)
+# A cache of our own, so that states of runs like this one do not push out those of the user's daemon. Packed models that
+# are there already are used, as the user's daemon would.
+mkdir "$work/cache"
+packed=${MARTLET_CACHE:-${XDG_CACHE_HOME:-${HOME-}/.cache}/martlet}/packed
+[[ ! -d $packed ]] || ln -s "$(readlink -f -- "$packed")" "$work/cache/packed"
+export MARTLET_CACHE=$work/cache
 started=()
 # Ends what this script started, by process id, and waits for it.
 end() {

@@ -95,7 +95,7 @@ private let formTolerance: Float = 1e-2
         let expected = Array(session.logits())
         session.truncate(to: 0)
         try session.evaluate((0..<40).map { 200 - $0 })
-        session.restore(state)
+        #expect(session.restore(state))
         #expect(session.count == prefix.count)
         try session.evaluate([7, 8, 9])
         #expect(largestDifference(Array(session.logits()), expected) == 0)
