@@ -231,6 +231,9 @@ def brokers(options):
     time.sleep(5)
     status = daemon.stop()
     os.kill(broker, signal.SIGTERM)
+    # One session for all connections, or the broker was not the same: nobody can then know what comes again.
+    with open(f"{options.work}/martlet.log", encoding="utf-8", errors="replace") as lines:
+        sessions = sum(line.rstrip().endswith("connected to the broker") for line in lines)
     unheard = set(rounds) - set(witness.heard)
     whose = wire.whose(unheard)
     # The broker died after it had handed a result on and before it acknowledged it: QoS 1 then wants it once more.
@@ -248,11 +251,11 @@ def brokers(options):
         "killed_broker_repeated": {"results_not_acknowledged": len(twice & owed - other), "events": len(other & anew)},
         "ended_broker": {"events": len(ended), "lost": len(unheard & ended), "answered_more_than_once": len(twice & ended)},
         "kinds": collections.Counter(kind for _, kind in witness.order), "repeated_by_broker": witness.repeated,
-        "left_in_spool": len(daemon.spooled()), "exit_status": status}
+        "sessions": sessions, "left_in_spool": len(daemon.spooled()), "exit_status": status}
     unexplained = twice - owed - anew
     report["twice_for_no_reason"] = len(unexplained)
     bad = (whose["daemon"] or wire.needless or other - anew or unexplained or unheard & ended or twice & ended
-           or report["left_in_spool"] or status)
+           or sessions != 1 or report["left_in_spool"] or status)
     return report, bad
 
 
