@@ -25,7 +25,20 @@ end() {
 }
 trap 'end "${started[@]}"; rm -rf "$work"' EXIT
 
-free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# Below the ports that the kernel gives away: a broker that is restarted must find its own free again.
+free_port() {
+    "$python" - <<-'END'
+	import random, socket
+	while True:
+	    try:
+	        port = random.randrange(10_000, 30_000)
+	        socket.socket().bind(("127.0.0.1", port))
+	        break
+	    except OSError:
+	        pass
+	print(port)
+	END
+}
 
 # Starts a mosquitto of our own; $broker is its host:port.
 start_broker() {

@@ -11,6 +11,7 @@
 # Settings by environment, with their defaults:
 #   MODEL=            a GGUF file; none: a tiny one with random weights
 #   EVENTS=10000 CUTS=5,40,600   seconds of each cut: below the keep-alive, about it, and above
+#   QUIET=0           1: each cut comes when nothing is on its way; then nothing may come twice at all
 #   SEED=1
 set -euo pipefail
 : "${MARTLET:?path of martlet}"
@@ -30,4 +31,4 @@ broker=$net.1:$(free_port)
 start_lasting_broker
 wire=$net.1:$(free_port)
 broker=$wire write_configuration events 5
-count cut --wire "$wire" --events "${EVENTS:-10000}" --namespace "$space" --link "$far" --cuts "${CUTS:-5,40,600}"
+count cut --wire "$wire" --events "${EVENTS:-10000}" --namespace "$space" --link "$far" --cuts "${CUTS:-5,40,600}" --quiet "${QUIET:-0}"

@@ -26,6 +26,20 @@ import Testing
         #expect(!backoff.forgives(Int.max, slowly: true))
     }
 
+    /// A night in which the broker is not there: never more than 75 s between two attempts, and no flood of them.
+    @Test func attemptsGoOnForHours() {
+        var random = SystemRandomNumberGenerator()
+        var backoff = Backoff(range: 1000...60_000)
+        var (elapsed, attempts) = (0, 0)
+        while elapsed < 12 * 3_600_000 {
+            let wait = backoff.step(using: &random)
+            #expect(wait <= 75_000)
+            elapsed += wait
+            attempts += 1
+        }
+        #expect((576...1000).contains(attempts))
+    }
+
     @Test func aGoodConnectionIsForgivenWhatCameBefore() {
         var random = SystemRandomNumberGenerator()
         var backoff = Backoff(range: 1000...60_000)
