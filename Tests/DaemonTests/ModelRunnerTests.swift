@@ -120,11 +120,11 @@ import Testing
         var section = Configuration.ModelSection(
             name: "tiny", path: folder.path(first), context: 512, threads: 1, kvCache: "f16", lora: [])
         section.sha256 = try SHA256.hexadecimal(ofFiles: [folder.path(first), folder.path(second)])
-        #expect(throws: Never.self) { try ModelRunner([section], isCancelled: { false }) }
+        #expect(throws: Never.self) { try ModelRunner([section], cache: nil, isCancelled: { false }) }
         var bytes = folder.bytes(second)
         bytes[bytes.count - 1] ^= 1
         try folder.write(bytes, to: second)
-        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], isCancelled: { false }) }
+        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], cache: nil, isCancelled: { false }) }
         #expect(error?.exitStatus == 65 && error?.description.contains("sha256") == true)
     }
 
