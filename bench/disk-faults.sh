@@ -1,6 +1,7 @@
 #!/bin/bash
 # A state folder of 4 MB: full while the daemon runs and when it starts, 1,000 random bytes of its file overwritten, read-only.
-# Each time it goes on or starts again, says what it did, and each accepted event has its envelope. Needs root.
+# Each time it goes on or starts again, says what it did, and each accepted event has its envelope, but those on a damaged
+# page. Needs root.
 #
 #   MARTLET=…/martlet bench/disk-faults.sh
 #

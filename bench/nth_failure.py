@@ -146,9 +146,12 @@ def main():
                 bad.append({"mode": mode, "at": at, "call": name, "status": status, "answered": heard,
                             "said": said[-1][:200] if said else ""})
                 print(f"nth_failure: {bad[-1]}", file=sys.stderr, flush=True)
-    print(json.dumps({"calls": calls, "failed": sum(kinds.values()), "by_function": kinds, "exit_statuses": statuses,
-                      "bad": len(bad), "fits": not bad}), flush=True)
-    sys.exit(1 if bad else 0)
+    # A life may make a call less than the one that was counted; where many do, nothing was shown.
+    unmet = kinds.pop("none", 0)
+    shown = sum(kinds.values()) > 9 * unmet
+    print(json.dumps({"calls": calls, "failed": sum(kinds.values()), "not_reached": unmet, "by_function": kinds, "exit_statuses": statuses,
+                      "bad": len(bad), "fits": shown and not bad}), flush=True)
+    sys.exit(0 if shown and not bad else 1)
 
 
 main()
