@@ -67,6 +67,9 @@ import Transport
                 begun += 1
             }
         }
+        live.onFinish { _, failure in
+            live.answer(failure.map { .failure(RequestError($0.description)) } ?? .success(.null))
+        }
         for number in 0..<3 {
             live.requestReload { result in
                 seen.answers.withLock { $0.append("\(number) \((try? result.get()) == nil ? "failed" : "ok")") }
