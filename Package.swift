@@ -68,7 +68,7 @@ let package = Package(
         .target(name: "GGUF", dependencies: ["Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Tokenizers", dependencies: ["GGUF", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         // Optimised in debug builds too: a mask is a walk over the whole vocabulary.
-        .target(name: "Constraints", dependencies: ["JSON"], swiftSettings: [.unsafeFlags(["-O"])]),
+        .target(name: "Constraints", dependencies: ["JSON", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "Safetensors", dependencies: ["JSON", "Linux"], swiftSettings: [.unsafeFlags(["-O"])]),
         // As kernels: pointers only, and fast in debug builds too.
         .target(name: "Quantizers", dependencies: ["QuantBlocks"], swiftSettings: tier()),
@@ -131,42 +131,41 @@ let package = Package(
             name: "InferenceTests", dependencies: ["Constraints", "Inference", "JSON", "Tokenizers", "TestModels"]),
         .testTarget(
             name: "TasksTests", dependencies: ["Tasks", "Inference", "Tokenizers", "TestModels", "TestSupport"]),
-        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux"]),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Linux", "TestSupport"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
         .testTarget(
             name: "ImportTests",
             dependencies: ["Import", "GGUF", "Kernels", "Linux", "Quantizers", "Safetensors", "TestSupport"],
             swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "CatalogueTests", dependencies: ["Catalogue", "GGUF", "Linux", "TestSupport"]),
-        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux"]),
+        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF", "Linux", "TestSupport"]),
         .target(name: "TestSupport", dependencies: ["Transport", "Linux"], path: "Tests/Support"),
         .executableTarget(
             name: "CrashHelper", dependencies: ["Transport", "Spool", "Linux", "CLinux"], path: "Tests/CrashHelper"),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Spool", "TestSupport", "CrashHelper"]),
         .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport", "CrashHelper"]),
-        .testTarget(name: "HealthTests", dependencies: ["Health", "Linux"]),
+        .testTarget(name: "HealthTests", dependencies: ["Health", "Linux", "TestSupport"]),
         .target(name: "FaultVFS", dependencies: ["CSQLite"], path: "Tests/FaultVFS"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "TestSupport", "FaultVFS", "CrashHelper"]),
         .testTarget(name: "CommandTests", dependencies: ["martlet", "JSON", "TestModels", "TestSupport"]),
-        // What reads bytes from outside, one entry each: for libFuzzer (scripts/fuzz) and for the mutations of FuzzTests.
-        .target(
-            name: "FuzzTargets",
-            dependencies: [
-                "Constraints", "Daemon", "GGUF", "Import", "Inference", "JSON", "Linux", "Safetensors", "Spool",
-                "Tasks",
-                "TestModels", "Tokenizers", "Transport", "CMosquitto", .product(name: "Logging", package: "swift-log"),
-            ],
-            path: "Tests/Fuzz/Targets", swiftSettings: [.unsafeFlags(["-O"])]),
-        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .testTarget(name: "DemoTests", dependencies: ["martlet", "Daemon", "JSON", "Linux", "TestSupport"]),
     ],
     cxxLanguageStandard: .cxx20
 )
 
-// libFuzzer's runtime is there only in a build for it.
-if Context.environment["MARTLET_FUZZ_BUILD"] != nil {
-    package.targets.append(
-        .executableTarget(
-            name: "Fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver",
-            swiftSettings: [.unsafeFlags(["-parse-as-library"])]))
-}
+// What reads bytes from outside, one entry each: for the mutations of FuzzTests, and for libFuzzer (scripts/fuzz), whose
+// runtime is there only in a build for it. Never a target of an ordinary release build: it looks inside the rooms, which
+// are compiled for that in debug builds and for libFuzzer.
+let fuzzed: [Target.Dependency] = [
+    "Constraints", "Daemon", "GGUF", "Import", "Inference", "JSON", "Linux", "Safetensors", "Spool", "Tasks",
+    "TestModels",
+    "Tokenizers", "Transport", "CMosquitto", .product(name: "Logging", package: "swift-log"),
+]
+package.targets.append(
+    Context.environment["MARTLET_FUZZ_BUILD"] == nil
+        ? .testTarget(
+            name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Driver", "README.md"],
+            swiftSettings: [.unsafeFlags(["-O"])])
+        : .executableTarget(
+            name: "Fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Mutations", "README.md"],
+            swiftSettings: [.unsafeFlags(["-O", "-parse-as-library"])]))

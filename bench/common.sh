@@ -1,6 +1,8 @@
 # What the measurements share: sourced, not run. Gives $work, a private broker and a daemon, all gone at exit.
 # Settings: MODEL, MARTLET, THREADS=2, CONTEXT=2048, LABELS, EVENTS, PYTHON=python3 with paho-mqtt >= 2.
 
+# No __pycache__ in the tree.
+export PYTHONDONTWRITEBYTECODE=1
 threads=${THREADS:-2} context=${CONTEXT:-2048} python=${PYTHON:-python3}
 labels=${LABELS:-routine,unusual,emergency,maintenance,unknown}
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
@@ -8,6 +10,12 @@ events=${EVENTS:-$here/events.txt}
 : "${MODEL:?a GGUF file}"
 
 work=$(mktemp -d)
+# A cache of our own, so that states of runs like this one do not push out those of the user's daemon. Packed models that
+# are there already are used, as the user's daemon would.
+mkdir "$work/cache"
+packed=${MARTLET_CACHE:-${XDG_CACHE_HOME:-${HOME-}/.cache}/martlet}/packed
+[[ ! -d $packed ]] || ln -s "$(readlink -f -- "$packed")" "$work/cache/packed"
+export MARTLET_CACHE=$work/cache
 started=()
 # Ends what this script started, by process id, and waits for it.
 end() {
@@ -17,7 +25,20 @@ end() {
 }
 trap 'end "${started[@]}"; rm -rf "$work"' EXIT
 
-free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# Below the ports that the kernel gives away: a broker that is restarted must find its own free again.
+free_port() {
+    "$python" - <<-'END'
+	import random, socket
+	while True:
+	    try:
+	        port = random.randrange(10_000, 30_000)
+	        socket.socket().bind(("127.0.0.1", port))
+	        break
+	    except OSError:
+	        pass
+	print(port)
+	END
+}
 
 # Starts a mosquitto of our own; $broker is its host:port.
 start_broker() {

@@ -1,14 +1,17 @@
 #!/bin/bash
 # 10,000 QoS 1 events while the network between the daemon's host and the broker's is cut for 10 minutes, and before
-# for a few seconds: none may be lost, and no envelope come twice.
+# for a few seconds: none may be lost, and no result be published again whose acknowledgement the daemon has.
 #
 # The daemon's host is a network namespace; its link is taken down with iproute2, so that no side is told. Needs root.
+# On the broker's side of the cut a wire (wire.py) writes down which acknowledgements the daemon's host has received:
+# those that the cut took with it are why a result may come twice, with the same id.
 #
 #   MARTLET=…/martlet bench/network-cut.sh
 #
 # Settings by environment, with their defaults:
 #   MODEL=            a GGUF file; none: a tiny one with random weights
 #   EVENTS=10000 CUTS=5,40,600   seconds of each cut: below the keep-alive, about it, and above
+#   QUIET=0           1: each cut comes when nothing is on its way; then nothing may come twice at all
 #   SEED=1
 set -euo pipefail
 : "${MARTLET:?path of martlet}"
@@ -26,5 +29,6 @@ ip -n "$space" address add "$net.2/30" dev "$far"
 ip -n "$space" link set "$far" up
 broker=$net.1:$(free_port)
 start_lasting_broker
-write_configuration events 5
-count cut --events "${EVENTS:-10000}" --namespace "$space" --link "$far" --cuts "${CUTS:-5,40,600}"
+wire=$net.1:$(free_port)
+broker=$wire write_configuration events 5
+count cut --wire "$wire" --events "${EVENTS:-10000}" --namespace "$space" --link "$far" --cuts "${CUTS:-5,40,600}" --quiet "${QUIET:-0}"

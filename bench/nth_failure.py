@@ -47,8 +47,27 @@ class Ear:
             return topic in self.heard
 
 
+def skip_runtime(martlet, path):
+    """Writes down where libdispatch is in a program that it is linked into: it ends the process, or goes deaf, when its
+    own descriptors fail, and no program can help that. One that links it dynamically has nothing to skip."""
+    symbols = subprocess.run(["nm", "--defined-only", "-n", martlet], check=True, stdout=subprocess.PIPE, text=True)
+    ranges, start = [], None
+    for line in symbols.stdout.splitlines():
+        address, kind, name = line.split(maxsplit=2)
+        if kind not in "tTwW":
+            continue
+        runtime = name.startswith(("_dispatch_", "dispatch_"))
+        if start is not None and not runtime:
+            ranges.append((start, address))
+            start = None
+        elif runtime and start is None:
+            start = address
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(f"{start} {end}\n" for start, end in ranges)
+
+
 def run(options, state, log, fail_at=0, for_good=False):
-    environment = dict(os.environ, STATE_DIRECTORY=state)
+    environment = dict(os.environ, STATE_DIRECTORY=state, FAIL_SKIP=f"{options.work}/runtime")
     environment |= {"LD_PRELOAD": options.library, "FAIL_LOG": log, "FAIL_AT": str(fail_at)}
     if for_good:
         environment["FAIL_FOR_GOOD"] = "1"
@@ -79,6 +98,7 @@ def main():
     parser.add_argument("--from", type=int, default=1, dest="first")
     parser.add_argument("--modes", default="once,for good")
     options = parser.parse_args()
+    skip_runtime(options.martlet, f"{options.work}/runtime")
     ear, number = Ear(options.broker), 0
     state, log = f"{options.work}/state", f"{options.work}/failures"
 

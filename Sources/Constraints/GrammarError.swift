@@ -1,4 +1,4 @@
-import JSON
+import Linux
 
 /// Why a schema or a pattern cannot be followed: one sentence, then what to do.
 public struct GrammarError: Error, CustomStringConvertible, Sendable, Equatable {

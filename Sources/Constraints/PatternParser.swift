@@ -1,4 +1,4 @@
-import JSON
+import Linux
 
 /// Reads a regular expression of ECMA-262 into a term over bytes.
 ///

@@ -1,4 +1,5 @@
 import JSON
+import Linux
 
 extension Grammar {
     /// What a schema may cost, so that one of a kilobyte cannot ask for a gigabyte or for minutes.

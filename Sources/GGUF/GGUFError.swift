@@ -66,11 +66,5 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
 /// A name or other text from the file made safe for one line of an error message.
 package func quoted(_ text: String) -> String {
     // Enough to recognise a name; a damaged length could otherwise print megabytes.
-    let limit = 60
-    var safe = ""
-    for scalar in text.unicodeScalars.prefix(limit) {
-        let control = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-        safe.unicodeScalars.append(control ? "\u{FFFD}" : scalar)
-    }
-    return "'\(safe)\(text.unicodeScalars.count > limit ? "…" : "")'"
+    "'\(oneLine(text, most: 60))'"
 }

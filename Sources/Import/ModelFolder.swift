@@ -63,15 +63,6 @@ struct ModelFolder {
 
     /// Names in the folder that end with `suffix`, sorted.
     func files(endingWith suffix: String) -> [String] {
-        guard let list = opendir(path) else { return [] }
-        defer { closedir(list) }
-        var names: [String] = []
-        while let entry = readdir(list) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix(suffix) { names.append(name) }
-        }
-        return names.sorted()
+        FileTree.machine.names(in: path).filter { $0.hasSuffix(suffix) }
     }
 }

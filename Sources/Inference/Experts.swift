@@ -18,14 +18,12 @@ struct ExpertState {
     /// The token of each slot, −1 for one that fills up a panel, and its share.
     let tokens: UnsafeMutablePointer<Int32>
     let slotShares: UnsafeMutablePointer<Float>
-    /// Input of each slot (slots, embedding) and its quantised form.
+    /// Input of each slot (slots, embedding) and its quantised forms.
     let x: UnsafeMutablePointer<Float>
-    let q: UnsafeMutablePointer<Int8>
-    let ds: UnsafeMutablePointer<Float>
-    /// What is inside each expert (slots, feedForward) and its quantised form.
+    let panels: Panels
+    /// What is inside each expert (slots, feedForward) and its quantised forms.
     let hidden: UnsafeMutablePointer<Float>
-    let hiddenQ: UnsafeMutablePointer<Int8>
-    let hiddenDs: UnsafeMutablePointer<Float>
+    let hiddenPanels: Panels
 
     /// Slots that a batch needs at most: every expert in use may leave most of a panel empty.
     static func slots(_ experts: ExpertConfig, batch: Int) -> Int {
@@ -34,12 +32,12 @@ struct ExpertState {
         return (used + padding + panelTokens - 1) / panelTokens * panelTokens
     }
 
-    static func byteCount(_ experts: ExpertConfig, _ config: ModelConfig, batch: Int) -> Int {
-        let perSlot = 5 * (config.embeddingLength + experts.feedForwardLength)
+    static func byteCount(_ experts: ExpertConfig, _ config: ModelConfig, batch: Int, isWide: Bool) -> Int {
+        let perSlot = (isWide ? 7 : 5) * (config.embeddingLength + experts.feedForwardLength)
         return slots(experts, batch: batch) * perSlot + batch * experts.count * 4
     }
 
-    init(_ experts: ExpertConfig, _ config: ModelConfig, batch: Int) {
+    init(_ experts: ExpertConfig, _ config: ModelConfig, batch: Int, isWide: Bool) {
         let slots = Self.slots(experts, batch: batch)
         func rounded(_ width: Int) -> Int { (width + 31) / 32 * 32 }
         let (width, length) = (rounded(config.embeddingLength), rounded(experts.feedForwardLength))
@@ -51,24 +49,18 @@ struct ExpertState {
         tokens = .allocate(capacity: slots)
         slotShares = .allocate(capacity: slots)
         x = .allocate(capacity: slots * width)
-        q = .allocate(capacity: slots * width)
-        ds = .allocate(capacity: slots / panelTokens * panelScales * width / 32)
+        panels = Panels(tokens: slots, width: width, isWide: isWide)
         hidden = .allocate(capacity: slots * length)
-        hiddenQ = .allocate(capacity: slots * length)
-        hiddenDs = .allocate(capacity: slots / panelTokens * panelScales * length / 32)
+        hiddenPanels = Panels(tokens: slots, width: length, isWide: isWide)
         // Panels are multiplied whole: what fills them up must be numbers, whatever they are.
         x.initialize(repeating: 0, count: slots * width)
-        q.initialize(repeating: 0, count: slots * width)
-        ds.initialize(repeating: 0, count: slots / panelTokens * panelScales * width / 32)
         hidden.initialize(repeating: 0, count: slots * length)
-        hiddenQ.initialize(repeating: 0, count: slots * length)
-        hiddenDs.initialize(repeating: 0, count: slots / panelTokens * panelScales * length / 32)
     }
 
     func deallocate() {
-        for buffer in [scores, shares, slotShares, x, ds, hidden, hiddenDs] { buffer.deallocate() }
+        for buffer in [scores, shares, slotShares, x, hidden] { buffer.deallocate() }
         for buffer in [chosen, starts, counts, tokens] { buffer.deallocate() }
-        for buffer in [q, hiddenQ] { buffer.deallocate() }
+        for panels in [panels, hiddenPanels] { panels.deallocate() }
     }
 }
 
@@ -77,7 +69,7 @@ struct ExpertState {
 extension Session {
     func mixExperts(_ weights: ExpertWeights, _ layer: LayerWeights, _ pass: inout Pass, _ thread: Int) {
         guard let experts = model.config.experts, let slots = state.experts else { return }
-        let input = prepare(layer.ffnNorm, quantized: weights.quantizesInput, for: .feedForward, &pass)
+        let input = prepare(layer.ffnNorm, weights.inputForms, for: .feedForward, &pass)
         route(weights, experts, input, slots, &pass)
         meet(after: .gate, pass)
         if thread == 0 { assign(experts, slots, pass.batch.tokens) }
@@ -189,7 +181,7 @@ extension Session {
                 (to + some &* width).update(from: input.x + token &* input.xStride, count: width)
                 some &+= 1
             }
-            if weights.quantizesInput { quantize(to, width, some, panel, slots.q, slots.ds) }
+            quantize(to, width, some, panel, to: slots.panels, weights.slotForms)
         }
     }
 
@@ -211,8 +203,7 @@ extension Session {
             let part = FeedForwardWeights(
                 ffnGate: weights.ffnGateExps.part(expert &* length, length),
                 ffnUp: weights.ffnUpExps.part(expert &* length, length), ffnDown: weights.ffnDownExps)
-            let input =
-                single ?? panelInput(start, width, slots.x, slots.q, slots.ds)
+            let input = single ?? panelInput(start, width, slots.x, slots.panels)
             gate(
                 part, first, min(first &+ band, length), input, single == nil ? max(2, count) : 1,
                 to: slots.hidden + start &* length, pass.scratch)
@@ -221,12 +212,10 @@ extension Session {
 
     /// Slots from `start` on as input of a product.
     private func panelInput(
-        _ start: Int, _ width: Int, _ x: UnsafeMutablePointer<Float>, _ q: UnsafeMutablePointer<Int8>,
-        _ ds: UnsafeMutablePointer<Float>
+        _ start: Int, _ width: Int, _ x: UnsafeMutablePointer<Float>, _ panels: Panels
     ) -> Activations {
         Activations(
-            x: x + start &* width, xStride: width, q: q + start &* width,
-            ds: ds + start / panelTokens &* panelScales &* (width / 32))
+            x: x + start &* width, xStride: width, panels.from(start / panelTokens, width: width))
     }
 
     /// Quantises what is inside the experts where the way out wants it so: panels of a batch, vectors of one token.
@@ -234,16 +223,15 @@ extension Session {
         _ weights: ExpertWeights, _ experts: ExpertConfig, _ slots: ExpertState, _ pass: inout Pass
     ) {
         let counter = pass.next()
-        guard weights.ffnDownExps.format.usesQuantizedActivations else { return }
+        guard !weights.ffnDownExps.reads.isEmpty else { return }
         let length = experts.feedForwardLength
         while let panel = counter.next(below: Int(slots.starts[experts.count]) / panelTokens) {
             let from = slots.hidden + panel &* panelTokens &* length
             if pass.batch.tokens > 1 {
-                quantize(from, length, panelTokens, panel, slots.hiddenQ, slots.hiddenDs)
-            } else {
-                model.table.quantize(
-                    from, length, slots.hiddenQ + panel &* panelTokens &* length,
-                    slots.hiddenDs + panel &* panelScales &* (length / 32))
+                quantize(from, length, panelTokens, panel, to: slots.hiddenPanels, weights.ffnDownExps.reads)
+            } else if weights.ffnDownExps.reads.contains(.bytes) {
+                let to = slots.hiddenPanels.from(panel, width: length)
+                model.table.quantize(from, length, to.q, to.ds)
             }
         }
     }
@@ -264,7 +252,7 @@ extension Session {
             for expert in 0..<experts.count {
                 let (count, start) = (Int(slots.counts[expert]), Int(slots.starts[expert]))
                 guard count > 0 else { continue }
-                let input = panelInput(start, length, slots.hidden, slots.hiddenQ, slots.hiddenDs)
+                let input = panelInput(start, length, slots.hidden, slots.hiddenPanels)
                 multiplyTile(
                     weights.ffnDownExps.part(expert &* width, width), row, rows, input, isSingle ? 1 : max(2, count),
                     pass.scratch, products)

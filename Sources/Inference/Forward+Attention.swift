@@ -5,11 +5,11 @@ import QuantBlocks
 extension Session {
     func attention(_ weights: AttentionWeights, _ layer: LayerWeights, _ pass: inout Pass, _ thread: Int) {
         let config = model.config
-        var quantized = weights.quantizesInput
+        var forms = weights.inputForms
         // Parallel blocks share the norm: the feed-forward block's products are computed while it is at hand.
         let parallel = config.plan.isParallel ? layer.feedForward : nil
-        if let parallel { quantized = quantized || parallel.quantizesInput }
-        let input = prepare(layer.attnNorm, quantized: quantized, &pass)
+        if let parallel { forms.formUnion(parallel.inputForms) }
+        let input = prepare(layer.attnNorm, forms, &pass)
         project(weights, layer, input, &pass)
         if let parallel { gate(parallel, input, &pass) }
         meet(after: .project, pass)

@@ -5,7 +5,7 @@ import QuantBlocks
 extension Session {
     func feedForward(_ weights: FeedForwardWeights, _ layer: LayerWeights, _ pass: inout Pass) {
         if !model.config.plan.isParallel {
-            let input = prepare(layer.ffnNorm, quantized: weights.quantizesInput, for: .feedForward, &pass)
+            let input = prepare(layer.ffnNorm, weights.inputForms, for: .feedForward, &pass)
             gate(weights, input, &pass)
             meet(after: .gate, pass)
         }

@@ -15,7 +15,7 @@ extension Session {
 
     /// The residual stream, normalised if there is a norm, and quantised where a matrix that reads it wants it so.
     func prepare(
-        _ norm: Norm?, quantized: Bool, for reader: AdaptedInput = .mixer, _ pass: inout Pass
+        _ norm: Norm?, _ forms: InputForms, for reader: AdaptedInput = .mixer, _ pass: inout Pass
     ) -> Activations {
         let state = state
         let width = model.config.embeddingLength
@@ -24,14 +24,13 @@ extension Session {
         if tokens == 1 {
             var input = pass.scratch.single
             if let norm { normalize(state.x, norm, input.x) } else { input.x = state.x }
-            if quantized { model.table.quantize(input.x, width, input.q, input.ds) }
+            if forms.contains(.bytes) { model.table.quantize(input.x, width, input.q, input.ds) }
             adapt(reader, input.x, 0, 1, pass)
             pass.clock.lap(.prepare)
             return input
         }
-        let shared = Activations(
-            x: norm == nil ? state.x : state.normed, xStride: width, q: state.q, ds: state.ds)
-        guard norm != nil || quantized || adapters != nil else { return shared }
+        let shared = Activations(x: norm == nil ? state.x : state.normed, xStride: width, state.panels)
+        guard norm != nil || !forms.isEmpty || adapters != nil else { return shared }
         while let panel = counter.next(below: panels(tokens)) {
             let first = panel &* panelTokens
             let some = min(panelTokens, tokens &- first)
@@ -39,7 +38,7 @@ extension Session {
             if let norm {
                 for t in 0..<some { normalize(state.x + (first &+ t) &* width, norm, to + t &* width) }
             }
-            if quantized { quantize(to, width, some, panel, state.q, state.ds) }
+            quantize(to, width, some, panel, to: state.panels, forms)
             adapt(reader, shared.x, first, some, pass)
         }
         meet(after: .prepare, pass)
@@ -72,15 +71,15 @@ extension Session {
         _ x: UnsafeMutablePointer<Float>, _ width: Int, for matrix: Matrix, _ reader: AdaptedInput, _ pass: inout Pass
     ) -> Activations {
         let state = state
-        let quantized = matrix.format.usesQuantizedActivations
+        let forms = matrix.reads
         let counter = pass.next()
         let tokens = pass.batch.tokens
-        var input = Activations(x: x, xStride: width, q: state.q, ds: state.ds)
-        guard quantized || adapters != nil else { return input }
+        var input = Activations(x: x, xStride: width, state.panels)
+        guard !forms.isEmpty || adapters != nil else { return input }
         if tokens == 1 {
             input.q = pass.scratch.single.q
             input.ds = pass.scratch.single.ds
-            if quantized { model.table.quantize(x, width, input.q, input.ds) }
+            if forms.contains(.bytes) { model.table.quantize(x, width, input.q, input.ds) }
             adapt(reader, x, 0, 1, pass, width: width)
             pass.clock.lap(.prepare)
             return input
@@ -88,7 +87,7 @@ extension Session {
         while let panel = counter.next(below: panels(tokens)) {
             let first = panel &* panelTokens
             let some = min(panelTokens, tokens &- first)
-            if quantized { quantize(x + first &* width, width, some, panel, state.q, state.ds) }
+            quantize(x + first &* width, width, some, panel, to: state.panels, forms)
             adapt(reader, x, first, some, pass, width: width)
         }
         meet(after: .prepare, pass)
@@ -97,12 +96,19 @@ extension Session {
 
     func panels(_ tokens: Int) -> Int { (tokens &+ panelTokens &- 1) / panelTokens }
 
-    /// Quantises the tokens of one panel.
+    /// Quantises the tokens of one panel, at least one, to each of `forms`.
     func quantize(
-        _ x: UnsafePointer<Float>, _ width: Int, _ tokens: Int, _ panel: Int, _ q: UnsafeMutablePointer<Int8>,
-        _ ds: UnsafeMutablePointer<Float>
+        _ x: UnsafePointer<Float>, _ width: Int, _ tokens: Int, _ panel: Int, to panels: Panels, _ forms: InputForms
     ) {
-        model.table.quantizePanel(
-            x, width, tokens, width, q + panel &* panelTokens &* width, ds + panel &* panelScales &* (width / 32))
+        if forms.contains(.bytes) {
+            model.table.quantizePanel(
+                x, width, tokens, width, panels.q + panel &* panelTokens &* width,
+                panels.ds + panel &* panelScales &* (width / 32))
+        }
+        if forms.contains(.words) {
+            model.table.quantizeWords?(
+                x, width, tokens, width, panels.words + panel &* wideBytes(width),
+                panels.wordScales + panel &* wideScales(width))
+        }
     }
 }

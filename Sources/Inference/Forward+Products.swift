@@ -113,8 +113,10 @@ extension Session {
             matrix.kernels.gemv(from, matrix.rowByteCount, rows, matrix.columns, input.q, input.ds, input.x, to)
         } else {
             matrix.kernels.unpack(from, matrix.rowByteCount, rows, matrix.columns, scratch.tile, scratch.meta)
+            let isWide = matrix.kernels.panels == .words
             matrix.kernels.gemm(
-                scratch.tile, scratch.meta, matrix.columns, input.q, input.ds, input.x, input.xStride, tokens, to)
+                scratch.tile, scratch.meta, matrix.columns, isWide ? input.words : input.q,
+                isWide ? input.wordScales : input.ds, input.x, input.xStride, tokens, to)
         }
         if matrix.bias != nil {
             for t in 0..<tokens { matrix.addBias(first, rows, to: to + t &* tileRows) }

@@ -28,7 +28,7 @@ extension Session {
     func latentAttention(_ weights: LatentWeights, _ layer: LayerWeights, _ pass: inout Pass, _ thread: Int) {
         let config = model.config
         guard let latent = config.latent, let state = state.latent else { return }
-        let input = prepare(layer.attnNorm, quantized: weights.quantizesInput, &pass)
+        let input = prepare(layer.attnNorm, weights.inputForms, &pass)
         narrow(weights, input, latent, state, &pass)
         meet(after: .project, pass)
         keepLatent(weights, layer.config, latent, state, &pass)

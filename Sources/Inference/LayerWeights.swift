@@ -22,6 +22,15 @@ struct Matrix: @unchecked Sendable {
 
     var byteCount: Int { rows * rowByteCount }
 
+    /// The form it reads its input in.
+    var reads: InputForms {
+        switch kernels.panels {
+        case .floats: []
+        case .bytes: .bytes
+        case .words: .words
+        }
+    }
+
     /// Rows `first ..< first + count` as a matrix: a part of a fused one, or one expert's.
     ///
     /// Interleaved rows are cut between bands only: `first` is a multiple of `tileRows` then.
@@ -77,6 +86,16 @@ struct Matrix: @unchecked Sendable {
     }
 }
 
+/// The quantised forms in which the matrices behind a step read its input; floats are there for all.
+struct InputForms: OptionSet {
+    let rawValue: UInt8
+
+    /// Bytes: a single token's vector, a batch's panels.
+    static let bytes = InputForms(rawValue: 1)
+    /// A batch's wide panels; a single token is read as floats.
+    static let words = InputForms(rawValue: 2)
+}
+
 /// A vector of floats in the mapping. Borrows it.
 // @unchecked because the bytes are read-only pages.
 struct Vector: @unchecked Sendable {
@@ -103,6 +122,20 @@ struct LayerWeights: Sendable {
     let feedForward: FeedForwardWeights?
     let experts: ExpertWeights?
     let postFfwNorm: Norm?
+
+    /// How its matrices read what they are given.
+    var forms: InputForms {
+        let mixed: InputForms =
+            switch mixer {
+            case .attention(let weights): [weights.inputForms, weights.attnOutput.reads]
+            case .latent(let weights): [weights.inputForms, weights.attnQB.reads, weights.attnOutput.reads]
+            case .convolution(let weights): [weights.inProj.reads, weights.outProj.reads]
+            }
+        let dense: InputForms = feedForward.map { [$0.inputForms, $0.ffnDown.reads] } ?? []
+        let expert: InputForms =
+            experts.map { [$0.inputForms, $0.slotForms, $0.ffnDownExps.reads, $0.shared?.ffnDown.reads ?? []] } ?? []
+        return [mixed, dense, expert]
+    }
 }
 
 /// What mixes tokens.
@@ -131,11 +164,8 @@ struct AttentionWeights: Sendable {
             || attnKNorm.map { $0.count > config.headLength } ?? false
     }
 
-    /// Whether a matrix behind the norm uses quantised activations.
-    var quantizesInput: Bool {
-        attnQ.format.usesQuantizedActivations || attnK.format.usesQuantizedActivations
-            || attnV.format.usesQuantizedActivations
-    }
+    /// How the matrices behind the norm read.
+    var inputForms: InputForms { [attnQ.reads, attnK.reads, attnV.reads] }
 }
 
 /// Attention through a narrow latent (DeepSeek): one key head for all, made of the latent and the rotated part.
@@ -155,9 +185,7 @@ struct LatentWeights: Sendable {
     /// (embedding, headCount · valueLength)
     let attnOutput: Matrix
 
-    var quantizesInput: Bool {
-        attnKVA.format.usesQuantizedActivations || (attnQA ?? attnQB).format.usesQuantizedActivations
-    }
+    var inputForms: InputForms { [attnKVA.reads, (attnQA ?? attnQB).reads] }
 }
 
 /// A gated convolution over the last few tokens (LFM2).
@@ -177,10 +205,8 @@ struct FeedForwardWeights: Sendable {
     /// (embedding, feedForward)
     let ffnDown: Matrix
 
-    /// Whether a matrix behind the norm uses quantised activations.
-    var quantizesInput: Bool {
-        ffnGate?.format.usesQuantizedActivations ?? false || ffnUp.format.usesQuantizedActivations
-    }
+    /// How the matrices behind the norm read.
+    var inputForms: InputForms { [ffnGate?.reads ?? [], ffnUp.reads] }
 
     var byteCount: Int { (ffnGate?.byteCount ?? 0) + ffnUp.byteCount + ffnDown.byteCount }
 }
@@ -198,9 +224,11 @@ struct ExpertWeights: Sendable {
     /// What every token goes through; nil for none.
     let shared: FeedForwardWeights?
 
-    /// Whether a matrix behind the norm uses quantised activations.
-    var quantizesInput: Bool {
-        ffnGateInp.format.usesQuantizedActivations || ffnGateExps.format.usesQuantizedActivations
-            || ffnUpExps.format.usesQuantizedActivations || shared?.quantizesInput ?? false
+    /// How the experts read what is gathered for them.
+    var slotForms: InputForms { [ffnGateExps.reads, ffnUpExps.reads] }
+
+    /// How the matrices behind the norm read. A single token's experts read it too, and the router one token at a time.
+    var inputForms: InputForms {
+        [ffnGateInp.reads.intersection(.bytes), slotForms.intersection(.bytes), shared?.inputForms ?? []]
     }
 }

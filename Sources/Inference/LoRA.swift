@@ -10,6 +10,7 @@ public final class LoRAAdapter: Sendable {
     public let file: GGUFFile
     /// What its tensors say of each matrix: in the order of the model's.
     let parts: [Part]
+    private let ownFingerprint = Fingerprint()
 
     /// What is added to one matrix.
     struct Part: Sendable {
@@ -22,6 +23,9 @@ public final class LoRAAdapter: Sendable {
 
         var rank: Int { a.rows }
     }
+
+    /// Tells its file from another.
+    var fingerprint: String { ownFingerprint.of(file) }
 
     /// Maps and checks the adapter at `path` against `model`.
     ///

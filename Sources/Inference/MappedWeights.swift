@@ -28,6 +28,9 @@ struct MappedWeights: Sendable {
     /// Bytes one decoded token reads: every layer and the head once, of experts those it goes through.
     let bytesPerToken: Int
 
+    /// Whether a batch needs wide panels: not for a router, which reads one token at a time.
+    var readsWords: Bool { layers.contains { $0.forms.contains(.words) } }
+
     /// Finds every tensor the plan needs and checks its shape against `config`.
     init(_ file: GGUFFile, _ config: ModelConfig, _ table: KernelTable) throws(ModelError) {
         var finder = TensorFinder(file: file, table: table)

@@ -31,14 +31,16 @@ extension Model {
         let queries = config.headCount * config.headLength
         let perToken = 2 * config.embeddingLength + queries + config.mixedWidth + config.hiddenWidth
         let widest = config.widestRow
+        let isWide = weights.readsWords
         let perThread = tileRows * widest * 5 + batch * tileRows * 8
-        let experts = config.experts.map { ExpertState.byteCount($0, config, batch: batch) } ?? 0
+        let experts = config.experts.map { ExpertState.byteCount($0, config, batch: batch, isWide: isWide) } ?? 0
         let available = tree.lines("/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
             .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
         return MemoryNeed(
             context: context, file: file.byteCount,
             cache: KVCache.byteCount(config, context: context, type: kvCache),
-            scratch: batch * (4 * perToken + 2 * widest) + threads * perThread + 4 * vocabularyCount + experts,
+            scratch: batch * (4 * perToken + (isWide ? 4 : 2) * widest) + threads * perThread + 4 * vocabularyCount
+                + experts,
             available: available.map { $0 * 1024 })
     }
 

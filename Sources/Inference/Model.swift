@@ -17,6 +17,7 @@ public final class Model: Sendable {
     private let packed: GGUFFile?
     /// Made when the first constraint asks for it.
     let tokenTrie = Mutex<TokenTrie?>(nil)
+    private let ownFingerprint = Fingerprint()
     let weights: MappedWeights
     let table: KernelTable
 
@@ -49,6 +50,9 @@ public final class Model: Sendable {
 
     /// Whether decode reads interleaved rows.
     public var isPacked: Bool { (packed ?? file).tensors.contains(where: \.isInterleaved) }
+
+    /// Tells its file from another. Where the packed form is mapped, that has it written down and the original is not read.
+    var fingerprint: String { packed?.string(PackedModel.sourceKey) ?? ownFingerprint.of(file) }
 
     /// The tokenizer; throws why this file has none.
     public var tokenizer: Tokenizer {

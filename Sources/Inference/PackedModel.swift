@@ -61,44 +61,13 @@ public struct PackedModel {
     public static func add(
         _ file: GGUFFile, to folder: String, progress: (Int, Int) -> Bool = { _, _ in true }
     ) throws -> (path: String, isNew: Bool)? {
-        let (folder, path) = (folder + "/packed", path(for: file, in: folder))
-        try makeFolders(folder)
-        // Held until it is closed: two daemons of one user start at once after a power failure.
-        let lock = open(folder + "/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard lock >= 0 else { throw SystemError("create", folder + "/.lock") }
-        defer {
-            // Closing alone would leave it to a child that is being started and holds a copy.
-            flock(lock, LOCK_UN)
-            close(lock)
-        }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return nil }
+        let path = path(for: file, in: folder)
+        guard let folder = try CacheFolder(folder + "/packed") else { return nil }
+        defer { folder.leave() }
         if let packed = try? GGUFFile(path: path), isForm(packed, of: file) { return (path, false) }
-        removeLeftovers(in: folder)
-        try checkRoom(for: file.byteCount, in: folder)
+        try folder.checkRoom(for: file.byteCount, keeping: "a packed model")
         try write(file, to: path, progress: progress)
         return (path, true)
-    }
-
-    /// Parts of writers that were killed; nobody else writes here while we hold the lock.
-    private static func removeLeftovers(in folder: String) {
-        guard let list = opendir(folder) else { return }
-        defer { closedir(list) }
-        while let entry = readdir(list) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix(".part") { unlink("\(folder)/\(name)") }
-        }
-    }
-
-    /// A packed model is a convenience: it never takes the last tenth of a disk, which the spool may need.
-    private static func checkRoom(for bytes: Int, in folder: String) throws(SystemError) {
-        var status = statvfs()
-        guard statvfs(folder, &status) == 0 else { throw SystemError("look at the disk of", folder) }
-        let left = Double(status.f_bavail) * Double(status.f_frsize) - Double(bytes)
-        guard left > Double(status.f_blocks) * Double(status.f_frsize) / 10 else {
-            throw SystemError("keep a packed model in", folder, code: ENOSPC)
-        }
     }
 
     /// Tells one file from another without reading all of it: its size, when it changed, and 64 samples of its bytes.

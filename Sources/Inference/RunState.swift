@@ -9,6 +9,64 @@ struct Activations {
     /// A single token: (columns) and a pair (d, s) per 32. Several: panels of `panelTokens`, one behind the other.
     var q: UnsafeMutablePointer<Int8>
     var ds: UnsafeMutablePointer<Float>
+    /// Several tokens: wide panels, for matrices that read words.
+    let words: UnsafeMutablePointer<Int8>
+    let wordScales: UnsafeMutablePointer<Float>
+
+    /// A single token's: words are not read.
+    init(
+        x: UnsafeMutablePointer<Float>, xStride: Int, q: UnsafeMutablePointer<Int8>, ds: UnsafeMutablePointer<Float>
+    ) {
+        self.x = x
+        self.xStride = xStride
+        (self.q, self.ds) = (q, ds)
+        (words, wordScales) = (q, ds)
+    }
+
+    /// Of several tokens.
+    init(x: UnsafeMutablePointer<Float>, xStride: Int, _ panels: Panels) {
+        self.x = x
+        self.xStride = xStride
+        (q, ds) = (panels.q, panels.ds)
+        (words, wordScales) = (panels.words, panels.wordScales)
+    }
+}
+
+/// Buffers for the quantised activations of a batch: panels, and wide ones where a matrix reads words.
+struct Panels {
+    let q: UnsafeMutablePointer<Int8>
+    let ds: UnsafeMutablePointer<Float>
+    let words: UnsafeMutablePointer<Int8>
+    let wordScales: UnsafeMutablePointer<Float>
+
+    /// For `tokens` vectors of up to `width`, a multiple of 32. The caller gives them back.
+    init(tokens: Int, width: Int, isWide: Bool) {
+        let panels = (tokens + panelTokens - 1) / panelTokens
+        let (bytes, scales) = (panels * panelTokens * width, panels * panelScales * width / 32)
+        q = .allocate(capacity: bytes)
+        ds = .allocate(capacity: scales)
+        // The last panel of a batch is multiplied whole: its unused columns must be numbers, whatever they are. Wide
+        // panels are written whole.
+        q.initialize(repeating: 0, count: bytes)
+        ds.initialize(repeating: 0, count: scales)
+        words = .allocate(capacity: isWide ? panels * wideBytes(width) : 0)
+        wordScales = .allocate(capacity: isWide ? panels * wideScales(width) : 0)
+    }
+
+    private init(_ all: Panels, _ panel: Int, _ width: Int) {
+        q = all.q + panel &* panelTokens &* width
+        ds = all.ds + panel &* panelScales &* (width / 32)
+        words = all.words + panel &* wideBytes(width)
+        wordScales = all.wordScales + panel &* wideScales(width)
+    }
+
+    /// Those of vectors of `width` from panel `panel` on. Borrows them.
+    func from(_ panel: Int, width: Int) -> Panels { Panels(self, panel, width) }
+
+    func deallocate() {
+        for buffer in [q, words] { buffer.deallocate() }
+        for buffer in [ds, wordScales] { buffer.deallocate() }
+    }
 }
 
 /// All scratch of a session, allocated once: a forward pass allocates nothing.
@@ -31,8 +89,7 @@ final class RunState {
     let latent: LatentState?
     let experts: ExpertState?
     /// Quantised form of whatever is multiplied next (batch, widest row).
-    let q: UnsafeMutablePointer<Int8>
-    let ds: UnsafeMutablePointer<Float>
+    let panels: Panels
     /// The longest row of any matrix, rounded up to 32.
     let widest: Int
     /// Rotation of each token: (bases, batch, 2, ropeDimensionCount / 2), the cosines of all pairs, then the sines.
@@ -73,13 +130,9 @@ final class RunState {
         attention = .allocate(capacity: batch * config.mixedWidth)
         hidden = .allocate(capacity: batch * config.hiddenWidth)
         latent = config.latent.map { LatentState($0, config, batch: batch) }
-        experts = config.experts.map { ExpertState($0, config, batch: batch) }
-        let panels = (batch + panelTokens - 1) / panelTokens
-        q = .allocate(capacity: panels * panelTokens * widest)
-        ds = .allocate(capacity: panels * panelScales * widest / 32)
-        // The last panel of a batch is multiplied whole: its unused columns must be numbers, whatever they are.
-        q.initialize(repeating: 0, count: panels * panelTokens * widest)
-        ds.initialize(repeating: 0, count: panels * panelScales * widest / 32)
+        let isWide = model.weights.readsWords
+        experts = config.experts.map { ExpertState($0, config, batch: batch, isWide: isWide) }
+        panels = Panels(tokens: batch, width: widest, isWide: isWide)
         rotation = .allocate(capacity: config.rope.bases.count * batch * config.ropeDimensionCount)
         cells = .allocate(capacity: batch)
         positions = .allocate(capacity: batch)
@@ -96,8 +149,8 @@ final class RunState {
     }
 
     deinit {
-        for buffer in [x, normed, query, attention, hidden, ds, rotation, logits] { buffer.deallocate() }
-        q.deallocate()
+        for buffer in [x, normed, query, attention, hidden, rotation, logits] { buffer.deallocate() }
+        panels.deallocate()
         for buffer in [cells, positions, parents, outputs] { buffer.deallocate() }
         latent?.deallocate()
         experts?.deallocate()

@@ -173,10 +173,12 @@ public final class Session {
     }
 
     /// Replaces the cells in use by a snapshot of this session's model.
-    public func restore(_ prefix: PrefixState) {
-        guard prefix.count <= context else { return }
-        guard prefix.withCells({ cache.restore($0, prefix.count) }) else { return }
+    ///
+    /// - Returns: false when it does not fit the context or is of another kind of cache; nothing is changed then.
+    public func restore(_ prefix: PrefixState) -> Bool {
+        guard prefix.count <= context, prefix.withCells({ cache.restore($0, prefix.count) }) else { return false }
         count = prefix.count
+        return true
     }
 
     // MARK: A pass

@@ -8,7 +8,7 @@ import QuantBlocks
 extension Session {
     func convolution(_ weights: ConvolutionWeights, _ layer: LayerWeights, _ pass: inout Pass, _ thread: Int) {
         let width = model.config.embeddingLength
-        let input = prepare(layer.attnNorm, quantized: weights.inProj.format.usesQuantizedActivations, &pass)
+        let input = prepare(layer.attnNorm, weights.inProj.reads, &pass)
         projectConvolution(weights, input, &pass)
         meet(after: .project, pass)
         let counter = pass.next()

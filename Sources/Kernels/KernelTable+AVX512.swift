@@ -4,7 +4,7 @@ import KernelsAVX512
 
 extension KernelTable {
     static var avx512: KernelTable {
-        vector(.avx512) { format in
+        vector(.avx512, quantizeWords: avx512QuantizeWords) { format in
             switch format {
             case .q4_0: ProductKernels(gemv: avx512GemvQ4_0, unpack: avx2UnpackQ4_0, gemm: avx512GemmCentred)
             case .q4_1: ProductKernels(gemv: avx512GemvQ4_1, unpack: avx2UnpackQ4_1, gemm: avx512GemmUnsigned)
@@ -19,7 +19,9 @@ extension KernelTable {
             case .q3_K: ProductKernels(gemv: avx512GemvQ3_K, unpack: avx2UnpackQ3_K, gemm: avx512GemmHalves)
             case .iq4_XS: ProductKernels(gemv: avx512GemvIQ4_XS, unpack: avx2UnpackIQ4_XS, gemm: avx512GemmSigned)
             case .mxfp4: ProductKernels(gemv: avx2GemvMXFP4, unpack: avx2UnpackMXFP4, gemm: avx512GemmSigned)
-            case .f32, .f16, .bf16: .vector(format, gemm: avx512GemmFloat)
+            case .f32: .words(format, avx512UnpackWordsF32, avx512GemmWords)
+            case .f16: .words(format, avx512UnpackWordsF16, avx512GemmWords)
+            case .bf16: .words(format, avx512UnpackWordsBF16, avx512GemmWords)
             }
         } interleaved: { format in
             switch format {

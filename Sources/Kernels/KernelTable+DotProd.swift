@@ -4,7 +4,7 @@ import KernelsNEON
 
 extension KernelTable {
     static var dotprod: KernelTable {
-        vector(.dotprod, attentionValues: dotprodAttentionValues) { format in
+        vector(.dotprod, attentionValues: dotprodAttentionValues, quantizeWords: neonQuantizeWordQuads) { format in
             switch format {
             case .q4_0: ProductKernels(gemv: dotprodGemvQ4_0, unpack: neonUnpackQuadsQ4_0, gemm: dotprodGemmScaled)
             case .q4_1: ProductKernels(gemv: dotprodGemvQ4_1, unpack: neonUnpackQuadsQ4_1, gemm: dotprodGemmMinima)
@@ -21,7 +21,9 @@ extension KernelTable {
             case .iq4_XS:
                 ProductKernels(gemv: dotprodGemvIQ4_XS, unpack: neonUnpackQuadsIQ4_XS, gemm: dotprodGemmScaled)
             case .mxfp4: ProductKernels(gemv: dotprodGemvMXFP4, unpack: neonUnpackQuadsMXFP4, gemm: dotprodGemmScaled)
-            case .f32, .f16, .bf16: .vector(format)
+            case .f32: .words(format, neonUnpackWordQuadsF32, dotprodGemmWords)
+            case .f16: .words(format, neonUnpackWordQuadsF16, dotprodGemmWords)
+            case .bf16: .words(format, neonUnpackWordQuadsBF16, dotprodGemmWords)
             }
         } interleaved: { format in
             switch format {

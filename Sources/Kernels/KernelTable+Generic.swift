@@ -1,19 +1,23 @@
 import KernelsGeneric
 
 extension KernelTable {
+    private static func floats(_ gemv: @escaping GemvKernel, _ unpack: @escaping UnpackKernel) -> ProductKernels {
+        ProductKernels(gemv: gemv, unpack: unpack, gemm: genericGemmFloat, panels: .floats)
+    }
+
     static var generic: KernelTable {
-        let floats = FloatKernels(
+        let functions = FloatKernels(
             quantize: genericQuantize, quantizePanel: genericQuantizePanel, rmsNorm: genericRMSNorm,
             layerNorm: genericLayerNorm, swiGLU: genericSwiGLU, geGLU: genericGeGLU, gelu: genericGelu,
             geluErf: genericGeluErf, softCap: genericSoftCap, rotateNeighbours: genericRotateNeighbours,
             rotateHalves: genericRotateHalves, softmax: genericSoftmax,
             attentionScores: genericAttentionScores, attentionValues: genericAttentionValues, toHalf: genericToHalf,
             widenKeys: genericWidenKeys, widenValues: genericWidenValues)
-        return KernelTable(tier: .generic, floats: floats) { format in
+        return KernelTable(tier: .generic, floats: functions) { format in
             switch format {
-            case .f32: ProductKernels(gemv: genericGemvF32, unpack: genericUnpackF32, gemm: genericGemmFloat)
-            case .f16: ProductKernels(gemv: genericGemvF16, unpack: genericUnpackF16, gemm: genericGemmFloat)
-            case .bf16: ProductKernels(gemv: genericGemvBF16, unpack: genericUnpackBF16, gemm: genericGemmFloat)
+            case .f32: floats(genericGemvF32, genericUnpackF32)
+            case .f16: floats(genericGemvF16, genericUnpackF16)
+            case .bf16: floats(genericGemvBF16, genericUnpackBF16)
             case .q4_0: ProductKernels(gemv: genericGemvQ4_0, unpack: genericUnpackQ4_0, gemm: genericGemm)
             case .q4_1: ProductKernels(gemv: genericGemvQ4_1, unpack: genericUnpackQ4_1, gemm: genericGemm)
             case .q5_0: ProductKernels(gemv: genericGemvQ5_0, unpack: genericUnpackQ5_0, gemm: genericGemm)

@@ -6,7 +6,7 @@ import KernelsNEON
 extension KernelTable {
     /// Decode is that of the DotProd tier: one vector fills half a matrix product.
     static var i8mm: KernelTable {
-        vector(.i8mm, attentionValues: dotprodAttentionValues) { format in
+        vector(.i8mm, attentionValues: dotprodAttentionValues, quantizeWords: neonQuantizeWordOctets) { format in
             switch format {
             case .q4_0: ProductKernels(gemv: dotprodGemvQ4_0, unpack: neonUnpackOctetsQ4_0, gemm: i8mmGemmScaled)
             case .q4_1: ProductKernels(gemv: dotprodGemvQ4_1, unpack: neonUnpackOctetsQ4_1, gemm: i8mmGemmMinima)
@@ -22,7 +22,9 @@ extension KernelTable {
             case .iq4_XS:
                 ProductKernels(gemv: dotprodGemvIQ4_XS, unpack: neonUnpackOctetsIQ4_XS, gemm: i8mmGemmScaled)
             case .mxfp4: ProductKernels(gemv: dotprodGemvMXFP4, unpack: neonUnpackOctetsMXFP4, gemm: i8mmGemmScaled)
-            case .f32, .f16, .bf16: .vector(format)
+            case .f32: .words(format, neonUnpackWordOctetsF32, i8mmGemmWords)
+            case .f16: .words(format, neonUnpackWordOctetsF16, i8mmGemmWords)
+            case .bf16: .words(format, neonUnpackWordOctetsBF16, i8mmGemmWords)
             }
         } interleaved: { format in
             switch format {

@@ -98,11 +98,32 @@ public typealias WidenKernel =
         UnsafePointer<Int8>, UnsafePointer<UInt16>, Int, Int, UnsafeMutablePointer<UInt16>
     ) -> Void
 
+/// How a tile's product reads the activations.
+public enum PanelForm: Sendable {
+    /// As they are.
+    case floats
+    /// Panels of bytes, made by `KernelTable.quantizePanel`.
+    case bytes
+    /// Wide panels, made by `KernelTable.quantizeWords`: see `wideBlock`.
+    case words
+}
+
 /// A tier's products of one weight format.
 public struct ProductKernels: Sendable {
     public let gemv: GemvKernel
     public let unpack: UnpackKernel
     public let gemm: GemmKernel
+    public let panels: PanelForm
+
+    init(
+        gemv: @escaping GemvKernel, unpack: @escaping UnpackKernel, gemm: @escaping GemmKernel,
+        panels: PanelForm = .bytes
+    ) {
+        self.gemv = gemv
+        self.unpack = unpack
+        self.gemm = gemm
+        self.panels = panels
+    }
 }
 
 /// A tier's kernels that differ where rows are interleaved: their tiles are those of the format.
@@ -123,6 +144,8 @@ public struct KernelTable: Sendable {
     public let tier: KernelTier
     public let quantize: QuantizeKernel
     public let quantizePanel: QuantizePanelKernel
+    /// Makes wide panels; nil where no product reads them.
+    public let quantizeWords: QuantizePanelKernel?
     public let rmsNorm: RMSNormKernel
     public let layerNorm: LayerNormKernel
     public let swiGLU: GatedKernel
@@ -147,7 +170,9 @@ public struct KernelTable: Sendable {
     public subscript(format: WeightFormat, layout: RowLayout = .consecutive) -> ProductKernels {
         let kernels = products(format)
         guard layout == .interleaved, let interleaved = interleaved(format) else { return kernels }
-        return ProductKernels(gemv: interleaved.gemv, unpack: interleaved.unpack, gemm: kernels.gemm)
+        return ProductKernels(
+            gemv: interleaved.gemv, unpack: interleaved.unpack, gemm: kernels.gemm,
+            panels: kernels.panels)
     }
 
     /// The kernels of `tier`. The caller has checked that the processor runs it.
@@ -166,13 +191,14 @@ public struct KernelTable: Sendable {
     }
 
     init(
-        tier: KernelTier, floats: FloatKernels,
+        tier: KernelTier, floats: FloatKernels, quantizeWords: QuantizePanelKernel? = nil,
         products: @escaping @Sendable (WeightFormat) -> ProductKernels,
         interleaved: @escaping @Sendable (WeightFormat) -> InterleavedKernels?
     ) {
         self.tier = tier
         quantize = floats.quantize
         quantizePanel = floats.quantizePanel
+        self.quantizeWords = quantizeWords
         rmsNorm = floats.rmsNorm
         layerNorm = floats.layerNorm
         swiGLU = floats.swiGLU

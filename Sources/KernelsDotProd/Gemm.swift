@@ -12,6 +12,8 @@ import QuantBlocks
 // instead of 52 for 1,024 products (the A55, which loads 8 bytes a cycle, takes 155 instead of 139, and is not the core
 // to choose on boards that have both).
 // Rejected: two groups a round (registers spill: 50 cycles a group).
+//
+// Weights that are floats are multiplied as words in two bytes: see KernelsNEON, TileWords.swift.
 
 /// Eight rows' sums for one token.
 private struct Pair {
@@ -164,4 +166,75 @@ public func dotprodGemmHalfMinima(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(hasHalfMinima: true), tile, meta, k, q, ds, tokens, y) }
+
+/// The products of a block of words: of upper bytes, and of upper with lower bytes.
+private struct WordSums {
+    var high: Sums
+    var middle: Sums
+
+    @inline(__always)  // once a block
+    init(_ zeros: UnsafeRawPointer) { (high, middle) = (Sums(zeros), Sums(zeros)) }
+
+    @inline(__always)  // the inner loop
+    mutating func add(_ weights: UnsafeRawPointer, _ values: UnsafePointer<Int8>) {
+        let (low, next) = (loadBytes(weights), loadBytes(weights + 16))
+        let (upper, lower) = (loadBytes(values), loadBytes(values + 16))
+        high.add(low, next, upper)
+        middle.add(low, next, lower)
+        middle.add(loadBytes(weights + 64), loadBytes(weights + 80), upper)
+    }
+}
+
+extension Results {
+    /// Sums of words, in steps of the upper bytes' products.
+    @inline(__always)  // once a block
+    fileprivate mutating func add(
+        _ high: Pair, _ middle: Pair, _ scaleLow: float32x4_t, _ scaleHigh: float32x4_t, _ d: Float
+    ) {
+        var sums = high
+        sums.low = martlet_add_256th(high.low, middle.low)
+        sums.high = martlet_add_256th(high.high, middle.high)
+        add(sums, scaleLow, scaleHigh, d)
+    }
+}
+
+/// Tiles of words times wide panels, both of quads.
+@inline(never)  // entry of a tier
+public func dotprodGemmWords(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ scales: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) {
+    guard let zeros = martlet_zeros_address() else { return }
+    let blocks = (k &+ wideBlock &- 1) / wideBlock
+    for half in 0..<2 {
+        for panel in 0..<((tokens &+ 3) / 4) {
+            let (values, ds) = (q + panel &* wideBytes(k), scales + panel &* blocks &* panelTokens)
+            var (y0, y1, y2, y3) = (Results(), Results(), Results(), Results())
+            for g in 0..<blocks {
+                let (weights, bytes) = (tile + (g &* 32 &* wideBlock &+ half &* 32), values + g &* 8 &* wideBlock)
+                let sixteens = min(wideBlock, k &- g &* wideBlock &+ 15) / 16
+                var sums = WordSums(zeros)
+                for j in 0..<sixteens {
+                    let (from, with) = (weights + j &* 512, bytes + j &* 128)
+                    sums.add(from, with)
+                    sums.add(from + 128, with + 32)
+                    sums.add(from + 256, with + 64)
+                    sums.add(from + 384, with + 96)
+                }
+                let (rows, d) = (meta + (g &* tileRows &+ half &* 8), loadFloats4(ds + g &* panelTokens))
+                let (low, high) = (loadFloats4(rows), loadFloats4(rows + 4))
+                y0.add(sums.high.a, sums.middle.a, low, high, d[0])
+                y1.add(sums.high.b, sums.middle.b, low, high, d[1])
+                y2.add(sums.high.c, sums.middle.c, low, high, d[2])
+                y3.add(sums.high.d, sums.middle.d, low, high, d[3])
+            }
+            let to = y + (panel &* 64 &+ half &* 8)
+            y0.store(to)
+            y1.store(to + 16)
+            y2.store(to + 32)
+            y3.store(to + 48)
+        }
+    }
+}
 #endif

@@ -62,6 +62,9 @@ private struct Sums {
     @inline(__always)
     init(_ zeros: UnsafeRawPointer) { (a, b, c, d) = (Block(zeros), Block(zeros), Block(zeros), Block(zeros)) }
 
+    @inline(__always)
+    init(a: Block, b: Block, c: Block, d: Block) { (self.a, self.b, self.c, self.d) = (a, b, c, d) }
+
     @inline(__always)  // the inner loop
     mutating func add(_ tile: UnsafeRawPointer, _ panel: UnsafePointer<Int8>) {
         let values = Octets(panel)
@@ -209,4 +212,78 @@ public func i8mmGemmHalfMinima(
     _ ds: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
 ) { gemm(Kind(hasHalfMinima: true), tile, meta, k, q, ds, tokens, y) }
+
+/// Eight values of each of a panel's tokens.
+private struct Values {
+    let left: int8x16_t
+    let right: int8x16_t
+
+    @inline(__always)  // once for eight columns
+    init(_ values: UnsafePointer<Int8>) { (left, right) = (loadBytes(values), loadBytes(values + 16)) }
+}
+
+/// Two rows' products of a block of words: of upper bytes, and of upper with lower bytes.
+private struct WordBlock {
+    var high: Block
+    var middle: Block
+
+    @inline(__always)  // once a block
+    init(_ zeros: UnsafeRawPointer) { (high, middle) = (Block(zeros), Block(zeros)) }
+
+    @inline(__always)  // the inner loop
+    mutating func add(_ weights: UnsafeRawPointer, _ upper: Values, _ lower: Values) {
+        let (first, second) = (loadBytes(weights), loadBytes(weights + 128))
+        high.left = vmmlaq_s32(high.left, first, upper.left)
+        high.right = vmmlaq_s32(high.right, first, upper.right)
+        middle.left = vmmlaq_s32(middle.left, first, lower.left)
+        middle.right = vmmlaq_s32(middle.right, first, lower.right)
+        middle.left = vmmlaq_s32(middle.left, second, upper.left)
+        middle.right = vmmlaq_s32(middle.right, second, upper.right)
+    }
+
+    /// Both, in steps of the upper bytes' products.
+    @inline(__always)  // once a block
+    var sums: Block {
+        var sums = high
+        sums.left = martlet_add_256th(high.left, middle.left)
+        sums.right = martlet_add_256th(high.right, middle.right)
+        return sums
+    }
+}
+
+/// Tiles of words times wide panels, both of octets: see KernelsNEON, TileWords.swift.
+@inline(never)  // entry of a tier
+public func i8mmGemmWords(
+    _ tile: UnsafeRawPointer, _ meta: UnsafePointer<Float>, _ k: Int, _ q: UnsafePointer<Int8>,
+    _ scales: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ xStride: Int, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+) {
+    guard let zeros = martlet_zeros_address() else { return }
+    let blocks = (k &+ wideBlock &- 1) / wideBlock
+    for half in 0..<2 {
+        for panel in 0..<((tokens &+ 3) / 4) {
+            let (values, ds) = (q + panel &* wideBytes(k), scales + panel &* blocks &* panelTokens)
+            var results = EightRows()
+            for g in 0..<blocks {
+                let (weights, bytes) = (tile + (g &* 32 &* wideBlock &+ half &* 64), values + g &* 8 &* wideBlock)
+                let sixteens = min(wideBlock, k &- g &* wideBlock &+ 15) / 16
+                var (a, b, c, d) = (WordBlock(zeros), WordBlock(zeros), WordBlock(zeros), WordBlock(zeros))
+                @inline(__always) func add(_ from: UnsafeRawPointer, _ with: UnsafePointer<Int8>) {
+                    let (upper, lower) = (Values(with), Values(with + 32))
+                    a.add(from, upper, lower)
+                    b.add(from + 16, upper, lower)
+                    c.add(from + 32, upper, lower)
+                    d.add(from + 48, upper, lower)
+                }
+                for j in 0..<sixteens {
+                    add(weights + j &* 512, bytes + j &* 128)
+                    add(weights + (j &* 512 &+ 256), bytes + (j &* 128 &+ 64))
+                }
+                let sums = Sums(a: a.sums, b: b.sums, c: c.sums, d: d.sums)
+                results.add(sums, meta + (g &* tileRows &+ half &* 8), PerToken(loadFloats4(ds + g &* panelTokens)))
+            }
+            results.store(y + (panel &* 64 &+ half &* 8))
+        }
+    }
+}
 #endif

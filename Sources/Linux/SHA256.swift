@@ -3,7 +3,8 @@ import Glibc
 /// SHA-256 (FIPS 180-4), to name and check model files.
 ///
 /// Our own, because the alternatives are heavier than these lines: swift-crypto brings BoringSSL (4 MB of binary) and
-/// libcrypto is only a transitive dependency of libmosquitto. Read once per model, so speed matters little.
+/// libcrypto is only a transitive dependency of libmosquitto. Speed matters little: once a start a model is read, and some MB
+/// of each state behind a task's prompt.
 public struct SHA256 {
     private var state = Self.initial
     /// What does not fill a block yet.

@@ -124,6 +124,25 @@ public enum BlockQ6_K: QuantBlock {
 @inlinable public var panelTokens: Int { 4 }
 @inlinable public var panelScales: Int { 20 }
 
+/// Values that share a scale in a wide panel, which is what tiles of floats are multiplied with where a tier does so in
+/// integers: 16 bits a value, in an order that is the tier's own, and a scale a token and block. There is room for whole
+/// blocks. More values would overflow the sums of 16-bit products on x86-64; on ARM they would share bits with more.
+@inlinable public var wideBlock: Int {
+    #if arch(arm64)
+    128
+    #else
+    64
+    #endif
+}
+
+/// Bytes of a wide panel of `count` values a token.
+@inlinable @inline(__always)
+public func wideBytes(_ count: Int) -> Int { wideScales(count) &* wideBlock &* 2 }
+
+/// Scales of a wide panel.
+@inlinable @inline(__always)
+public func wideScales(_ count: Int) -> Int { (count &+ wideBlock &- 1) / wideBlock &* panelTokens }
+
 /// A half-precision number at an address of any alignment, widened.
 @inlinable @inline(__always)
 public func half(_ address: UnsafeRawPointer) -> Float {

@@ -36,7 +36,7 @@ extension Spool {
     }
 
     private func open(_ path: String, check: Bool) throws(SpoolError) -> SpoolStore {
-        try SpoolStore(path: path, limitBytes: limitBytes, check: check)
+        try SpoolStore(path: path, limitBytes: limitBytes, mostRows: mostRows, check: check)
     }
 
     /// SQLITE_CORRUPT and SQLITE_NOTADB, with their extended codes. An I/O error is not damage: the card may come back.

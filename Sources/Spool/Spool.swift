@@ -27,6 +27,8 @@ public final class Spool: Sendable {
     /// nil only while a damaged file is replaced, or when that failed.
     private let store: Mutex<SpoolStore?>
 
+    let mostRows: Int
+
     /// The smallest limit that leaves room for tables and answers.
     static let smallestLimit = 256 << 10
 
@@ -46,10 +48,13 @@ public final class Spool: Sendable {
         try Spool(place: nil, limitBytes: limitBytes, durability: .processDeath, onWarning: { _ in })
     }
 
-    private init(
-        place: String?, limitBytes: Int, durability: Durability, onWarning: @escaping @Sendable (String) -> Void
+    /// - Parameter mostRows: fewer in tests of that limit.
+    init(
+        place: String?, limitBytes: Int, mostRows: Int = SpoolStore.mostRows, durability: Durability,
+        onWarning: @escaping @Sendable (String) -> Void
     ) throws(SpoolError) {
         path = place
+        self.mostRows = mostRows
         self.limitBytes = max(Self.smallestLimit, limitBytes)
         self.durability = durability
         self.onWarning = onWarning

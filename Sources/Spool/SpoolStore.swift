@@ -4,6 +4,7 @@ import Linux
 final class SpoolStore {
     private let database: SQLiteConnection
     private let limitBytes: Int
+    private let mostRows: Int
     private let begin, commit, rollback, pageCount, freePages: SQLiteStatement
     private let insertEvent, deleteEvent, selectEvents, selectLowest: SQLiteStatement
     private let insertMessage, deleteMessage, selectMessages: SQLiteStatement
@@ -21,10 +22,11 @@ final class SpoolStore {
     static let messageColumns =
         "id, created, qos, retain, expiry, topic, content_type, response_topic, correlation, payload"
 
-    init(path: String, limitBytes: Int, check: Bool) throws(SpoolError) {
+    init(path: String, limitBytes: Int, mostRows: Int, check: Bool) throws(SpoolError) {
         let database = try SQLiteConnection(path: path)
         self.database = database
         self.limitBytes = limitBytes
+        self.mostRows = mostRows
         try database.run(SpoolSchema.alone)
         if try database.integer("PRAGMA page_count") == 0 { try database.run(SpoolSchema.layout) }
         try database.run(SpoolSchema.settings(limitBytes: limitBytes))
@@ -133,7 +135,7 @@ final class SpoolStore {
     static let mostRows = 200_000
 
     func requireRoom(for bytes: Int, rows: Int) throws(SpoolError) {
-        guard eventCount + messageCount + rows <= Self.mostRows else {
+        guard eventCount + messageCount + rows <= mostRows else {
             throw .full(reason: "\(eventCount) events and \(messageCount) messages are all it takes")
         }
         guard try usedBytes() + bytes <= limitBytes - reserve else {

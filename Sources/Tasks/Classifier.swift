@@ -61,9 +61,11 @@ public final class Classifier {
     ///   - prompt: nil for the default.
     ///   - mostEventTokens: of a longer event only the first three quarters and the end are read.
     ///   - adapters: those that act on its events; nil for the model's.
+    ///   - isSaved: whether the state behind its prompt outlives the process, where the session has a store.
     public init(
         _ shared: SharedSession, labels: [String], prompt: ClassifyPrompt = .standard,
-        calibration: Calibration = Calibration(), mostEventTokens: Int = 512, adapters: [ScaledAdapter]? = nil
+        calibration: Calibration = Calibration(), mostEventTokens: Int = 512, adapters: [ScaledAdapter]? = nil,
+        isSaved: Bool = false
     ) throws(TaskError) {
         guard (2...Self.mostLabels).contains(labels.count) else {
             throw TaskError(
@@ -81,7 +83,7 @@ public final class Classifier {
         template = try ClassifyTemplate(
             prompt, labels: labels, model: shared.session.model, context: shared.session.context,
             mostEventTokens: mostEventTokens)
-        prefix = Prefix(template.prefix, adapters: adapters)
+        prefix = Prefix(template.prefix, adapters: adapters, isSaved: isSaved)
         seen = ([Double](repeating: 0, count: labels.count), 0)
     }
 

@@ -45,9 +45,11 @@ public final class Extractor {
     ///   - mostTokens: of one answer.
     ///   - limits: what the schema may cost; less for one from a stranger.
     ///   - adapters: those that act on its texts; nil for the model's.
+    ///   - isSaved: whether the state behind its prompt outlives the process, where the session has a store.
     public init(
         _ shared: SharedSession, schema: [UInt8], prompt: String? = nil, mostTokens: Int = standardMostTokens,
-        limits: Grammar.Limits = .standard, adapters: [ScaledAdapter]? = nil
+        limits: Grammar.Limits = .standard, adapters: [ScaledAdapter]? = nil,
+        isSaved: Bool = false
     ) throws(TaskError) {
         self.shared = shared
         self.mostTokens = max(1, mostTokens)
@@ -57,7 +59,7 @@ public final class Extractor {
         let parts = PromptParts(
             [ChatMessage(.user, Self.message(prompt, schema))], template: model.chatTemplate)
         let (tokens, lead) = parts.prefix(tokenizer)
-        prefix = Prefix(tokens, adapters: adapters)
+        prefix = Prefix(tokens, adapters: adapters, isSaved: isSaved)
         self.lead = lead
         suffix = parts.suffix(tokenizer)
     }

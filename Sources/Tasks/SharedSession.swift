@@ -6,14 +6,18 @@ public final class Prefix {
     public let tokens: [Int32]
     /// The adapters it is computed with; nil: those of the model.
     public let adapters: [ScaledAdapter]?
+    /// Whether its state outlives the process, where there is a store: that of a task, which comes again after every
+    /// start. A request's would wear the card and push the tasks' out.
+    let isSaved: Bool
     /// The state behind it, kept while another prefix is in the session.
     fileprivate var state: PrefixState?
     /// When it was last used, for choosing which state to give up.
     fileprivate var lastUse = 0
 
-    public init(_ tokens: [Int32], adapters: [ScaledAdapter]? = nil) {
+    public init(_ tokens: [Int32], adapters: [ScaledAdapter]? = nil, isSaved: Bool = false) {
         self.tokens = tokens
         self.adapters = adapters
+        self.isSaved = isSaved
     }
 }
 
@@ -32,9 +36,6 @@ public final class SharedSession {
     private let adapters: [ScaledAdapter]
     /// Where states outlive the process; nil: nowhere.
     private let store: PrefixStore?
-    /// Whether states computed from now on go to the store: those of tasks, which come again after every start. A request's
-    /// would wear the card and push the tasks' out.
-    public var savesStates = true
 
     /// - Parameters:
     ///   - mostKeptBytes: of states kept for switching. Beyond it the least recently used is computed anew. 8 MiB hold about eight
@@ -55,10 +56,11 @@ public final class SharedSession {
             session.truncate(to: prefix.tokens.count)
             return prefix.tokens.count
         }
-        release()
+        putAside()
         session.use(prefix.adapters ?? adapters)
-        if let state = prefix.state ?? store?.find(prefix.tokens, for: session) {
-            session.restore(state)
+        let store = prefix.isSaved ? store : nil
+        // One that does not fit is left, so that `evaluate` says why.
+        if let state = prefix.state ?? store?.find(prefix.tokens, for: session), session.restore(state) {
             prefix.state = state
             active = prefix
             return prefix.tokens.count
@@ -70,17 +72,19 @@ public final class SharedSession {
             throw TaskError(error)
         }
         active = prefix
-        if let store, savesStates {
-            let state = session.snapshot()
-            // A full or read-only disk costs the next start its time, nothing else.
-            try? store.save(state, prefix.tokens, for: session)
-            prefix.state = store.find(prefix.tokens, for: session)
-        }
+        // A full or read-only disk costs the next start its time, nothing else.
+        prefix.state = try? store?.save(session.snapshot(), prefix.tokens, for: session)
         return 0
     }
 
     /// Empties the session for a use without prefix, the active one's state being kept.
     public func release() {
+        putAside()
+        session.use(adapters)
+    }
+
+    /// The same without adapters being laid out, for a use that names its own.
+    private func putAside() {
         if let active, active.state == nil, session.count >= active.tokens.count {
             session.truncate(to: active.tokens.count)
             active.state = session.snapshot()
@@ -89,7 +93,6 @@ public final class SharedSession {
         }
         active = nil
         session.truncate(to: 0)
-        session.use(adapters)
     }
 
     /// Forgets a prefix that is not needed any more.

@@ -44,8 +44,10 @@ public final class Summarizer {
     ///   - prompt: the instruction; nil for the default. The facts go where it says `{{text}}`, or behind it.
     ///   - mostTokens: of one summary.
     ///   - adapters: those that act on its windows; nil for the model's.
+    ///   - isSaved: whether the state behind its prompt outlives the process, where the session has a store.
     public init(
-        _ shared: SharedSession, prompt: String? = nil, mostTokens: Int = 60, adapters: [ScaledAdapter]? = nil
+        _ shared: SharedSession, prompt: String? = nil, mostTokens: Int = 60, adapters: [ScaledAdapter]? = nil,
+        isSaved: Bool = false
     ) throws(TaskError) {
         self.shared = shared
         self.mostTokens = max(1, mostTokens)
@@ -59,7 +61,7 @@ public final class Summarizer {
         }
         let parts = PromptParts([ChatMessage(.user, text)], template: model.chatTemplate)
         let (tokens, lead) = parts.prefix(tokenizer)
-        prefix = Prefix(tokens, adapters: adapters)
+        prefix = Prefix(tokens, adapters: adapters, isSaved: isSaved)
         self.lead = lead
         suffix = parts.suffix(tokenizer)
     }

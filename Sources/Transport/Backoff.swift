@@ -15,6 +15,16 @@ struct Backoff {
 
     mutating func reset() { next = range.lowerBound }
 
+    /// Whether a connection of so many milliseconds was a good one, so that the waits begin anew behind it: ten seconds,
+    /// and twice the next wait.
+    ///
+    /// Two clients with one id hold their connections for as long as the other waits. Were any time of its own enough,
+    /// their waits would begin anew whenever they had grown that long; so both grow to the longest.
+    func forgives(_ milliseconds: Int, slowly: Bool) -> Bool {
+        let wait = next.multipliedReportingOverflow(by: slowly ? 2 * Self.slowness : 2)
+        return milliseconds >= 10_000 && !wait.overflow && milliseconds >= wait.partialValue
+    }
+
     /// Milliseconds to wait now: the plain step ±25%.
     mutating func step(using random: inout some RandomNumberGenerator) -> Int {
         let plain = next

@@ -5,7 +5,8 @@ import Synchronization
 /// A broker inside the process: the twin of mosquitto for tests of everything above the transport.
 ///
 /// It keeps the rules that the daemon relies on: wildcards, shared subscriptions, retained messages, last wills,
-/// sessions that survive a disconnection, and redelivery of QoS 1 messages that were not accepted. It has no thread:
+/// sessions that survive a disconnection and have one client at a time, and redelivery of QoS 1 messages that were not
+/// accepted. It has no thread:
 /// whoever publishes delivers, so that a test sees all effects when the call returns.
 public final class InMemoryBroker: Sendable {
     struct Session {
@@ -60,7 +61,7 @@ public final class InMemoryBroker: Sendable {
             state.isUp = up
             return up ? [] : state.sessions.keys.sorted()
         }
-        for id in dropped { disconnect(id, sendWill: true, reason: "the broker went away") }
+        for id in dropped { disconnect(id, ConnectionProblem(.network, "the broker went away")) }
         if up {
             let waiting = state.withLock { $0.sessions.values.compactMap(\.transport) }
             for transport in waiting where !transport.isConnected { connect(transport) }
@@ -70,23 +71,34 @@ public final class InMemoryBroker: Sendable {
 
     /// Cuts one client's connection as a network fault would; `reconnect` brings it back, also after a refused message.
     public func cut(_ clientID: String, reconnect: Bool) {
-        disconnect(clientID, sendWill: true, reason: "the connection was cut")
+        disconnect(clientID, ConnectionProblem(.network, "the connection was cut"))
         if reconnect, let transport = state.withLock({ $0.sessions[clientID]?.transport }) { connect(transport) }
         runWork()
     }
 
     func attach(_ transport: InMemoryTransport) {
-        state.withLock { state in
-            if transport.options.cleanStart { state.sessions[transport.options.clientID] = nil }
-            state.sessions[transport.options.clientID, default: Session()].transport = transport
-        }
+        claim(transport, anew: transport.options.cleanStart)
         connect(transport)
         runWork()
+    }
+
+    /// Gives a session to a client, and throws out who had it.
+    private func claim(_ transport: InMemoryTransport, anew: Bool) {
+        let id = transport.options.clientID
+        if let other = state.withLock({ $0.sessions[id]?.transport }), other !== transport {
+            let reason = "another client connected with the same client id"
+            disconnect(id, ConnectionProblem(.takeover, reason, retry: .slowly))
+        }
+        state.withLock { state in
+            if anew { state.sessions[id] = nil }
+            state.sessions[id, default: Session()].transport = transport
+        }
     }
 
     /// Connects a transport that has lost its connection.
     func reattach(_ transport: InMemoryTransport) {
         guard !transport.isConnected else { return }
+        claim(transport, anew: false)
         connect(transport)
         runWork()
     }
@@ -95,6 +107,7 @@ public final class InMemoryBroker: Sendable {
         let id = transport.options.clientID
         transport.setConnected(false)
         state.withLock { state in
+            guard state.sessions[id]?.transport === transport else { return }
             state.sessions[id]?.transport = nil
             state.sessions[id]?.will = nil
             if transport.options.cleanStart { state.sessions[id] = nil }
@@ -153,7 +166,7 @@ extension InMemoryBroker {
         }
     }
 
-    private func disconnect(_ id: String, sendWill: Bool, reason: String) {
+    private func disconnect(_ id: String, _ problem: ConnectionProblem) {
         let (transport, will) = state.withLock { state in
             let session = state.sessions[id]
             state.sessions[id]?.will = nil
@@ -161,8 +174,8 @@ extension InMemoryBroker {
         }
         guard let transport, transport.isConnected else { return }
         transport.setConnected(false)
-        transport.report(.disconnected(ConnectionProblem(.network, reason)))
-        if sendWill, let will { enqueue { [self] in route(will) } }
+        transport.report(.disconnected(problem))
+        if let will { enqueue { [self] in route(will) } }
     }
 
     private func route(_ message: MQTTMessage) {
@@ -224,7 +237,7 @@ extension InMemoryBroker {
                 state.sessions[id]?.refusing = true
                 state.sessions[id]?.queue.insert(message, at: 0)
             }
-            return disconnect(id, sendWill: true, reason: "a message could not be stored")
+            return disconnect(id, ConnectionProblem(.network, "a message could not be stored"))
         }
     }
 

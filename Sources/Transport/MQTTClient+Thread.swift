@@ -4,9 +4,6 @@ import Glibc
 import Linux
 
 extension MQTTClient {
-    /// A connection that lasted this long was a good one: the next back-off starts from the beginning. Shorter ones,
-    /// as when two clients with one id push each other out, keep the back-off growing.
-    static let goodConnection: UInt64 = 10_000_000_000
     /// Nanoseconds that a renewal waits for the broker's acknowledgements.
     static let renewal: UInt64 = 5_000_000_000
     /// Nanoseconds that the goodbye may take.
@@ -49,7 +46,8 @@ extension MQTTClient {
             let (served, problem) = connectAndServe()
             if isStopping { break }
             report(.disconnected(problem))
-            if served, monotonicNanoseconds() &- start >= Self.goodConnection { backoff.reset() }
+            let lasted = Int(clamping: (monotonicNanoseconds() &- start) / 1_000_000)
+            if served, backoff.forgives(lasted, slowly: problem.retry == .slowly) { backoff.reset() }
             switch problem.retry {
             case .atOnce: break
             case .soon: pause(backoff.step(using: &random))

@@ -76,7 +76,8 @@ enum MQTTReason {
         case 135: return ConnectionProblem(.access, start + reason(code), retry: .slowly)
         case 137, 139, 150, 151, 152, 159, 160: return ConnectionProblem(.unavailable, start + name(code))
         case 141: return ConnectionProblem(.network, start + "it heard nothing of us for the keep-alive time")
-        case 142: return ConnectionProblem(.takeover, start + reason(code))
+        // Slowly, for who comes back at once throws the other one out, which does the same.
+        case 142: return ConnectionProblem(.takeover, start + reason(code), retry: .slowly)
         case 156, 157:
             return moved(code, broker: "the broker at \(options.host):\(options.port)", reference: reference)
         case 158:

@@ -1,4 +1,5 @@
 import Glibc
+import Inference
 import Linux
 
 /// `martlet run` as a child process of the demo, with its folder.
@@ -20,6 +21,7 @@ final class DemoDaemon {
             throw CommandError(.cannotCreate, "\(error). Set TMPDIR to a folder you may write to")
         }
         do {
+            try Self.makeCache(in: folder, of: PackedModel.folder)
             try creating(folder + "/martlet.toml") { try $0.append(Array(configuration.utf8)) }
             process = try Self.spawn(folder, password: password)
         } catch {
@@ -63,28 +65,34 @@ final class DemoDaemon {
         return child
     }
 
-    /// Ours, with the folder as the place for state as systemd would name it, and without a service manager to notify.
+    /// Ours, with the folder as the place for state and for caches, and without a service manager to notify.
     private static func environment(_ folder: String) -> [String] {
-        var result = ["STATE_DIRECTORY=\(folder)"]
+        var result = ["STATE_DIRECTORY=\(folder)", "MARTLET_CACHE=\(folder)/cache"]
         var entry = environ
         while let text = entry.pointee {
             let variable = String(cString: text)
-            let replaced = ["STATE_DIRECTORY=", "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="]
+            let replaced = ["STATE_DIRECTORY=", "MARTLET_CACHE=", "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="]
             if !replaced.contains(where: variable.hasPrefix) { result.append(variable) }
             entry += 1
         }
         return result
     }
 
-    /// The folder holds only files and one level of folders that we or the daemon made.
-    private static func remove(_ folder: String) {
-        for name in FileTree.machine.names(in: folder) {
-            let path = "\(folder)/\(name)"
-            if unlink(path) == 0 { continue }
-            for inner in FileTree.machine.names(in: path) { unlink("\(path)/\(inner)") }
-            rmdir(path)
-        }
-        rmdir(folder)
+    /// A cache of the daemon's own, so that the states behind the demo's prompts do not stay and push out others. Packed
+    /// models are those of `cache`: they are only read.
+    static func makeCache(in folder: String, of cache: String?) throws(SystemError) {
+        let own = folder + "/cache"
+        try makeFolders(own)
+        guard let packed = cache.map({ $0 + "/packed" }), let path = realpath(packed, nil) else { return }
+        defer { free(path) }
+        guard symlink(path, own + "/packed") == 0 else { throw SystemError("make a link in", own) }
+    }
+
+    /// Removes a file, a link or a folder that we or the daemon made; what a link names stays.
+    static func remove(_ path: String) {
+        guard unlink(path) != 0 else { return }
+        for name in FileTree.machine.names(in: path) { remove("\(path)/\(name)") }
+        rmdir(path)
     }
 
     // MARK: Life

@@ -86,7 +86,6 @@ struct ModelCommand: ParsableCommand {
         func run() throws {
             guard (chunks ?? 1) > 0 else { throw CommandError(.usage, "--chunks takes a positive number") }
             guard context >= 4 else { throw CommandError(.usage, "--context takes 4 or more") }
-            guard (chunks ?? 1) > 0 else { throw CommandError(.usage, "--chunks takes a positive number") }
             let model = try Model(path: namedModel(file), stretch: RopeStretch(ropeScaling, context: context))
             let session = try Session(model: model, context: context, threads: threads, ownsThread: true)
             session.use(try model.adapters(adapters))

@@ -1,3 +1,4 @@
+import Glibc
 import Health
 import Linux
 import Logging
@@ -77,22 +78,54 @@ import Transport
         #expect(try !findings("mqtt://127.0.0.1:\(writable.port)").contains { $0.contains("publish below") })
     }
 
-    /// The log of a daemon until it says why there is no connection.
+    /// What a service manager is told, at a path.
+    private func manager(_ path: String) throws -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let room = MemoryLayout.size(ofValue: address.sun_path)
+        try #require(path.utf8.count < room)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(bound == 0)
+        return descriptor
+    }
+
+    /// The log of a daemon until it says why there is no connection; status and health must say the same.
     private func complaint(_ configuration: Configuration) throws -> String {
         let recorder = LineRecorder()
+        let path = folder.path("manager")
+        let manager = try manager(path)
+        defer {
+            close(manager)
+            unlink(path)
+        }
         let gate = Gate()
         var options = configuration.mqttOptions
         options.backoffMilliseconds = 20...50
-        let parts = DaemonParts(
+        var parts = DaemonParts(
             transport: try MQTTClient(options), spool: try .inMemory(),
             makeRunner: { (models, _) throws(DaemonError) in FakeRunner(models, gate: gate) },
             logger: recorder.logger)
+        parts.notifier = ServiceNotifier(socketPath: path)
         let daemon = Daemon(configuration, parts)
         try daemon.start()
         defer { daemon.stop() }
         func line() -> String? { recorder.lineList.first { $0.contains("no connection") } }
         try wait { line() != nil }
-        #expect(Daemon.mqttHealth(daemon.parts, daemon.live).lastProblem != nil)
+        let kind = Daemon.mqttHealth(daemon.parts, daemon.live).lastProblem ?? "none"
+        #expect(line()?.contains("no connection to the broker (\(kind)): ") == true)
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        var told: [String] = []
+        try wait {
+            let count = recv(manager, &bytes, bytes.count, 0)
+            if count > 0 { told.append(String(decoding: bytes[..<count], as: UTF8.self)) }
+            return told.contains { $0.hasPrefix("STATUS=no connection to the broker (\(kind)): ") }
+        }
         return line() ?? ""
     }
 

@@ -65,6 +65,27 @@ import Transport
         #expect(try harness.request("generate", "{\"prompt\":\"once\"}")["status"] == .string("ok"))
     }
 
+    /// The first connection comes after six hours; nothing ends, and nothing piles up, before it.
+    @Test func aBrokerThatComesAfterHoursIsServed() throws {
+        let broker = InMemoryBroker()
+        broker.setUp(false)
+        let harness = try Harness(broker: broker)
+        for minute in 0..<360 {
+            harness.clock.advance(.seconds(60))
+            harness.daemon.tick()
+            harness.daemon.sampleHealth()
+            if minute % 60 == 0 { harness.daemon.parts.transport.renew(harness.daemon.live.current.mqttOptions) }
+        }
+        #expect(harness.daemon.isAlive && !harness.daemon.parts.transport.isConnected)
+        #expect(try harness.daemon.parts.spool.counts().messages == 0)
+        #expect(harness.daemon.live.lastProblem == .network)
+        broker.setUp(true)
+        try wait { broker.retained["martlet/pi/status"]?.text == "online" }
+        harness.publish("door/a", "unusual")
+        #expect(try harness.results("door", count: 1)[0]["label"] == .string("unusual"))
+        harness.stop()
+    }
+
     @Test func resultsWaitForTheBrokerAndKeepTheirOrder() throws {
         let harness = try Harness()
         for number in 1...3 { harness.publish("door/a", "block unusual \(number)") }

@@ -118,7 +118,7 @@ private let tasks = """
         tiny = try TinyModel(seed: 2)
         let section = Configuration.ModelSection(
             name: "tiny", path: tiny.model.file.path, context: 512, threads: 2, kvCache: "f16", lora: [])
-        runner = try ModelRunner([section], isCancelled: { false })
+        runner = try ModelRunner([section], cache: nil, isCancelled: { false })
     }
 
     private func task(_ name: String, schema: String) -> TaskSection {
@@ -195,13 +195,13 @@ private let tasks = """
         var section = Configuration.ModelSection(
             name: "tiny", path: tiny.model.file.path, context: 2048, threads: 1, kvCache: "f16", lora: [])
         // The default is lowered.
-        _ = try ModelRunner([section], isCancelled: { false })
+        _ = try ModelRunner([section], cache: nil, isCancelled: { false })
         section.isContextGiven = true
-        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], isCancelled: { false }) }
+        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], cache: nil, isCancelled: { false }) }
         #expect(error?.exitStatus == 78)
         #expect(error?.description.contains("2048 tokens is more than the 512 that the model was trained for") == true)
         section.ropeScaling = .yarn
-        let stretched = try ModelRunner([section], isCancelled: { false })
+        let stretched = try ModelRunner([section], cache: nil, isCancelled: { false })
         let long = String(repeating: "word ", count: 200)
         #expect(try stretched.embed(long, model: "tiny").effort.tokens.prompt > 512)
     }
@@ -234,6 +234,10 @@ private let tasks = """
         made = []
         try ask(["t1", "t2", "r5"])
         #expect(made == ["t2", "r5"])
+        // A request's becomes a task's own: that is made otherwise, its state being saved.
+        store.keep(["t1", "r5"])
+        try ask(["r5", "t1"])
+        #expect(made == ["t2", "r5", "r5"])
     }
 }
 
@@ -267,7 +271,7 @@ private let tasks = """
             DaemonParts(
                 transport: try MQTTClient(configuration.mqttOptions), spool: try .inMemory(),
                 makeRunner: { (models, isCancelled) throws(DaemonError) in
-                    try ModelRunner(models, isCancelled: isCancelled)
+                    try ModelRunner(models, cache: nil, isCancelled: isCancelled)
                 }, logger: Logger(label: "test") { _ in SilentLog() }))
         try daemon.start()
         defer { daemon.stop() }

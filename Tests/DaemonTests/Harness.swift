@@ -12,7 +12,7 @@ import Transport
 
 /// A runner that computes nothing: the first label that the text names is the likely one.
 ///
-/// "block…" waits for the gate, "fail…" fails.
+/// "block…" waits for the gate, "fail…" fails, and the prompt "die" ends the process.
 final class FakeRunner: TaskRunner {
     let models: [ModelInfo]
     let threads = 1
@@ -63,7 +63,8 @@ final class FakeRunner: TaskRunner {
     }
 
     func generate(_ spec: GenerationSpec) throws(EventFailure) -> GenerateAnswer {
-        GenerateAnswer(text: "\(spec.prompt)!", effort: Effort(tokens: TokenUse(generated: spec.maxTokens)))
+        if spec.prompt == "die" { kill(getpid(), SIGKILL) }
+        return GenerateAnswer(text: "\(spec.prompt)!", effort: Effort(tokens: TokenUse(generated: spec.maxTokens)))
     }
 }
 

@@ -43,6 +43,35 @@ import Transport
         #expect(ids.values.allSatisfy { $0.count == 1 }, "\(ids.filter { $0.value.count > 1 })")
     }
 
+    /// Nothing remembers requests, so one that kills the process must not come again: it is acknowledged before it is
+    /// read.
+    @Test func aRequestThatKillsTheDaemonComesOnce() async throws {
+        let broker = try BrokerHarness()
+        defer { broker.stop() }
+        let folder = try TemporaryFolder()
+        setenv(Self.variable, "\(broker.port) \(folder.path("spool.db"))", 1)
+        let ear = try broker.subscriber("martlet/pi/response/generate", ["-q", "1"])
+        await #expect(processExitsWith: .signal(SIGKILL)) { try KilledTests.live(KilledTests.untilConnected) }
+        try broker.publish("martlet/pi/request/generate", "{\"prompt\":\"die\"}", ["-q", "1"])
+        await #expect(processExitsWith: .signal(SIGKILL)) {
+            try KilledTests.live { _ in
+                // The request does it.
+                try? wait(until: { false })
+                exit(3)
+            }
+        }
+        try broker.publish("martlet/pi/request/generate", "{\"prompt\":\"live\"}", ["-q", "1"])
+        await #expect(processExitsWith: .success) {
+            try KilledTests.live { daemon in
+                try wait { daemon.latency.quantiles != nil && daemon.scheduler.isIdle }
+                daemon.stop()
+                exit(0)
+            }
+        }
+        try wait { ear.output.contains("live!") }
+        #expect(ear.output.split(separator: "\n").filter { $0.hasPrefix("{") }.count == 1, "\(ear.output)")
+    }
+
     /// A daemon that lives as long as `life` takes, and is killed if that returns.
     private static func live(_ life: (Daemon) throws -> Void) throws {
         let words = String(cString: try #require(getenv(variable))).split(separator: " ")

@@ -67,8 +67,8 @@ import Transport
                 begun += 1
             }
         }
-        live.onFinish { _, failure in
-            live.answer(failure.map { .failure(RequestError($0.description)) } ?? .success(.null))
+        live.onFinish { [live] _, failure in
+            live.answer(failure.map { .failure(RequestError($0.description)) } ?? .success(.object(JSONObject())))
         }
         for number in 0..<3 {
             live.requestReload { result in

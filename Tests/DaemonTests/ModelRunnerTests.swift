@@ -19,7 +19,7 @@ import Testing
         tiny = try TinyModel()
         let section = Configuration.ModelSection(
             name: "tiny", path: tiny.model.file.path, context: 512, threads: 2, kvCache: "f16", lora: [])
-        runner = try ModelRunner([section], isCancelled: { false })
+        runner = try ModelRunner([section], cache: nil, isCancelled: { false })
     }
 
     private func scores(_ answers: [Result<ClassifyAnswer, EventFailure>]) throws -> [[Double]] {
@@ -60,10 +60,45 @@ import Testing
         var section = Configuration.ModelSection(
             name: "tiny", path: tiny.model.file.path, context: 512, threads: 1, kvCache: "f16", lora: [])
         section.sha256 = String(repeating: "0", count: 64)
-        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], isCancelled: { false }) }
+        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], cache: nil, isCancelled: { false }) }
         #expect(error?.exitStatus == 65 && error?.description.contains("sha256") == true)
         section.sha256 = try SHA256.hexadecimal(ofFile: section.path)
-        #expect(throws: Never.self) { try ModelRunner([section], isCancelled: { false }) }
+        #expect(throws: Never.self) { try ModelRunner([section], cache: nil, isCancelled: { false }) }
+    }
+
+    /// Only tasks' states outlive the runner, and only in the cache it was given.
+    @Test func statesOfTasksAreKeptInTheCache() throws {
+        let cache = try TemporaryFolder()
+        let section = Configuration.ModelSection(
+            name: "tiny", path: tiny.model.file.path, context: 512, threads: 1, kvCache: "f16", lora: [])
+        func states() -> [String] {
+            FileTree.machine.names(in: cache.path("prefixes")).filter { $0.hasSuffix(".kv") }
+        }
+        func started(_ program: String, with tasks: [TaskSection]) throws -> ModelRunner {
+            let runner = try ModelRunner([section], cache: cache.root, program: program, isCancelled: { false })
+            runner.prepare(tasks)
+            return runner
+        }
+        var task = TaskSection(name: "door", kind: .classify, model: "tiny", subscribe: [])
+        // Long enough to be worth a file.
+        task.labels = spec.labels
+        task.prompt = "Is this routine or unusual in a house at night? {{text}}"
+        let own = task.classifierSpec
+        let first = try started("1", with: [task])
+        let kept = states()
+        #expect(kept.count == 1)
+        // Requests: other labels, a schema.
+        _ = try first.classify("x", ClassifierSpec(model: "tiny", labels: ["yes", "no"], prompt: task.prompt))
+        var request = ExtractSpec(model: "tiny", schema: #"{"const": 1}"#, prompt: nil, maxTokens: 8)
+        request.isRequest = true
+        _ = try first.extract("x", request)
+        #expect(states() == kept)
+        let answer = try first.classify("door opened", own).scores.map(\.score)
+        #expect(try started("1", with: [task]).classify("door opened", own).scores.map(\.score) == answer)
+        #expect(states() == kept)
+        _ = try started("2", with: [task])
+        #expect(states().count == 2)
+        #expect(try runner.classify("door opened", own).scores.map(\.score) == answer, "without a cache")
     }
 
     /// The digest of a split model is of all its parts: another second part is another model.
@@ -85,11 +120,11 @@ import Testing
         var section = Configuration.ModelSection(
             name: "tiny", path: folder.path(first), context: 512, threads: 1, kvCache: "f16", lora: [])
         section.sha256 = try SHA256.hexadecimal(ofFiles: [folder.path(first), folder.path(second)])
-        #expect(throws: Never.self) { try ModelRunner([section], isCancelled: { false }) }
+        #expect(throws: Never.self) { try ModelRunner([section], cache: nil, isCancelled: { false }) }
         var bytes = folder.bytes(second)
         bytes[bytes.count - 1] ^= 1
         try folder.write(bytes, to: second)
-        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], isCancelled: { false }) }
+        let error = #expect(throws: DaemonError.self) { try ModelRunner([section], cache: nil, isCancelled: { false }) }
         #expect(error?.exitStatus == 65 && error?.description.contains("sha256") == true)
     }
 

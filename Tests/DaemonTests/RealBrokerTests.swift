@@ -14,11 +14,16 @@ import Transport
         let daemon: Daemon
         let gate = Gate()
 
-        /// `reloaded`: the configuration that a reload finds.
-        init(_ broker: BrokerHarness, spool: Spool, reloaded: String? = nil) throws {
-            let configuration = try parse(oneDoor("mqtt://127.0.0.1:\(broker.port)"))
+        /// - Parameters:
+        ///   - port: of something between it and the broker.
+        ///   - reloaded: the configuration that a reload finds.
+        init(
+            _ broker: BrokerHarness, spool: Spool, port: Int? = nil, keepAlive: Int = 60, reloaded: String? = nil
+        ) throws {
+            let configuration = try parse(oneDoor("mqtt://127.0.0.1:\(port ?? broker.port)"))
             var options = configuration.mqttOptions
             options.backoffMilliseconds = 50...400
+            options.keepAlive = keepAlive
             let gate = gate
             var parts = DaemonParts(
                 transport: try MQTTClient(options), spool: spool,

@@ -54,6 +54,24 @@ import Testing
         #expect(configuration.warnings.isEmpty)
     }
 
+    /// The daemon of the demo reads the packed models of the user's cache and keeps all else in a folder that goes.
+    @Test func theCacheOfTheDemoGoesWithIt() throws {
+        let (cache, folder) = (try TemporaryFolder(), try TemporaryFolder())
+        try makeFolders(cache.path("packed"))
+        try cache.write("weights", to: "packed/a.gguf")
+        try DemoDaemon.makeCache(in: folder.root, of: cache.root)
+        #expect(folder.read("cache/packed/a.gguf") == "weights")
+        try makeFolders(folder.path("cache/prefixes"))
+        try folder.write("state", to: "cache/prefixes/a.kv")
+        #expect(cache.names == ["packed"])
+        DemoDaemon.remove(folder.path("cache"))
+        #expect(folder.names.isEmpty)
+        #expect(cache.read("packed/a.gguf") == "weights")
+        // Without packed models there is nothing to link to.
+        try DemoDaemon.makeCache(in: folder.root, of: folder.path("none"))
+        #expect(folder.names == ["cache"] && FileTree.machine.names(in: folder.path("cache")).isEmpty)
+    }
+
     @Test func aPasswordInTheURLStaysOutOfTheConfiguration() {
         for (url, plain) in [
             ("mqtt://u:p%40:w@h:1", "mqtt://u@h:1"), ("mqtts://u@h", "mqtts://u@h"),

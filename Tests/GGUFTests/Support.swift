@@ -91,16 +91,3 @@ func le<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
 }
 
 func text(_ string: String) -> [UInt8] { le(UInt64(string.utf8.count)) + Array(string.utf8) }
-
-/// A small generator with a seed, so that a failing run can be repeated. Source: Vigna's splitmix64.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -2,6 +2,10 @@ import Inference
 import TestModels
 import Testing
 
+/// A single token is multiplied with weights that are floats as floats, a batch by some tiers as words of 14 bits and
+/// more, and what is kept is rounded to halves: 3.4e-3 of logits of this size, where a wrong ancestor shows in the whole.
+private let formTolerance: Float = 1e-2
+
 @Suite struct TreeTests {
     /// Logits of the whole vocabulary behind tokens computed from nothing, `pass` of them at a time.
     private func sequential(_ session: Session, _ tokens: [Int32], pass: Int = 1) throws -> [Float] {
@@ -43,8 +47,8 @@ import Testing
     }
 
     @Test func everyNodeSeesItsAncestorsOnly() throws {
-        try check(try TinyModel().model, threads: 1, pass: 1, tolerance: 2e-3)
-        try check(try TinyModel(seed: 5).model, threads: 2, pass: 1, tolerance: 2e-3)
+        try check(try TinyModel().model, threads: 1, pass: 1, tolerance: formTolerance)
+        try check(try TinyModel(seed: 5).model, threads: 2, pass: 1, tolerance: formTolerance)
     }
 
     @Test func everyNodeSeesItsAncestorsOnlyInTheRealModel() throws {
@@ -69,7 +73,7 @@ import Testing
         try session.evaluateTree(nodes.map { TreeNode(token: $0.token, parent: $0.parent) })
         try session.evaluate([46, 77])
         let after = Array(session.logits())
-        #expect(largestDifference(after, try sequential(session, [1, 30, 45, 46, 77])) < 2e-3)
+        #expect(largestDifference(after, try sequential(session, [1, 30, 45, 46, 77])) < formTolerance)
     }
 
     @Test func aTreeThatIsNoneIsRefused() throws {
@@ -91,7 +95,7 @@ import Testing
         let expected = Array(session.logits())
         session.truncate(to: 0)
         try session.evaluate((0..<40).map { 200 - $0 })
-        session.restore(state)
+        #expect(session.restore(state))
         #expect(session.count == prefix.count)
         try session.evaluate([7, 8, 9])
         #expect(largestDifference(Array(session.logits()), expected) == 0)

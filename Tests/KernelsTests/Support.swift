@@ -118,6 +118,24 @@ struct TestActivations {
         return (panel, scales)
     }
 
+    /// The floats as wide panels, by the tier that will read them.
+    func widePanels(_ table: KernelTable) -> (q: [Int8], scales: [Float]) {
+        let count = (tokens + panelTokens - 1) / panelTokens
+        var q = [Int8](repeating: 0x55, count: count * wideBytes(k))
+        var scales = [Float](repeating: .nan, count: count * wideScales(k))
+        for panel in 0..<count {
+            let some = min(panelTokens, tokens - panel * panelTokens)
+            q.withUnsafeMutableBufferPointer { q in
+                scales.withUnsafeMutableBufferPointer { scales in
+                    table.quantizeWords?(
+                        pointer(x) + panel * panelTokens * k, k, some, k, q.baseAddress! + panel * wideBytes(k),
+                        scales.baseAddress! + panel * wideScales(k))
+                }
+            }
+        }
+        return (q, scales)
+    }
+
     init(tokens: Int, k: Int, _ random: inout Seeded) {
         self.k = k
         self.tokens = tokens
@@ -164,14 +182,21 @@ func product(
 }
 
 /// The product by tiles: (tokens, rows).
-func tiledProduct(_ kernels: ProductKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int) -> [Float] {
+///
+/// - Parameter table: what quantises where the tiles want wide panels.
+func tiledProduct(
+    _ kernels: ProductKernels, _ w: [UInt8], rows: Int, _ a: TestActivations, tokens: Int, by table: KernelTable? = nil
+) -> [Float] {
     var y = [Float](repeating: .nan, count: tokens * rows)
-    let tile = UnsafeMutableRawPointer.allocate(byteCount: tileRows * a.k * 4 + 64, alignment: 64)
+    // As large as the engine has them: rows of a multiple of 32 floats.
+    let width = (a.k + 31) / 32 * 32
+    let tile = UnsafeMutableRawPointer.allocate(byteCount: tileRows * width * 4, alignment: 64)
     defer { tile.deallocate() }
-    var meta = [Float](repeating: .nan, count: max(1, a.k / 32) * tileRows * 4)
+    var meta = [Float](repeating: .nan, count: width / 32 * tileRows * 4)
     let padded = (tokens + panelTokens - 1) / panelTokens * panelTokens
     var products = [Float](repeating: .nan, count: padded * tileRows)
-    let panels = a.panels
+    let wide = table.flatMap { kernels.panels == .words ? a.widePanels($0) : nil }
+    let panels = wide ?? a.panels
     w.withUnsafeBytes { w in
         let rowBytes = w.count / rows
         for first in stride(from: 0, to: rows, by: tileRows) {

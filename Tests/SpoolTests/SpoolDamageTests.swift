@@ -59,7 +59,7 @@ import Testing
         let folder = try TemporaryFolder()
         _ = try filled(folder)
         var bytes = folder.bytes("spool.db")
-        var random = SystemRandomNumberGenerator()
+        var random = SplitMix(state: 1)
         for index in page * 4096..<(page + 1) * 4096 { bytes[index] = random.next() }
         try folder.write(bytes, to: "spool.db")
         let spool = try Spool(path: folder.path("spool.db"), limitBytes: 4 << 20)
@@ -80,24 +80,12 @@ import Testing
         #expect(folder.names.filter { $0.contains(".corrupt-") }.count == 1)
     }
 
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            // SplitMix64, so that a failure can be repeated.
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-            return z ^ z >> 31
-        }
-    }
-
     /// One byte at a time at 1,000 random places: each time it starts again, says so if it noticed, and keeps the rest.
     @Test func oneDamagedByteCostsLittle() throws {
         let folder = try TemporaryFolder(inMemory: true)
         let events = try filled(folder, bytes: 300)
         let whole = folder.bytes("spool.db")
-        var random = Generator(state: 42)
+        var random = SplitMix(state: 42)
         var kept = 0
         var replaced = 0
         for _ in 0..<1000 {
@@ -127,7 +115,7 @@ import Testing
     @Test(arguments: 1...8) func aThousandDamagedBytesNeverStopTheSpool(seed: UInt64) throws {
         let folder = try TemporaryFolder(inMemory: true)
         _ = try filled(folder)
-        var random = Generator(state: seed)
+        var random = SplitMix(state: seed)
         var bytes = folder.bytes("spool.db")
         for _ in 0..<1000 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = random.next() }
         try folder.write(bytes, to: "spool.db")

@@ -1,4 +1,5 @@
 import FaultVFS
+import Glibc
 import TestSupport
 import Testing
 
@@ -6,6 +7,9 @@ import Testing
 
 /// In the suite of the other faults, because the simulated disk is one for the process.
 extension SpoolFaultTests {
+    /// Set by bench/power-cut.sh; otherwise each of the first thirty syncs, and some of the later ones.
+    private static let everySync = getenv("MARTLET_TEST_EVERY_SYNC") != nil
+
     /// Cuts the power at the first, second, third … sync, until a whole run meets none (the way of SQLite's crash9.test).
     ///
     /// Seed 0 loses all that was not synced; others lose some of its sectors, so that files are torn.
@@ -29,7 +33,7 @@ extension SpoolFaultTests {
             wasCut = fault_vfs_power_is_off()
             fault_vfs_power_on()
             try verify(path, promised, "cut at sync \(nth)")
-            if nth > 30 { nth += nth / 8 }
+            if nth > 30, !Self.everySync { nth += nth / 8 }
         } while wasCut
         #expect(nth > 30)
         print("spool: power cut at up to the \(nth)th sync, seed \(seed)")

@@ -102,6 +102,30 @@ func event(_ number: Int, task: String = "t", priority: Int = 5, bytes: Int = 20
         try spool.accept(event(0, bytes: 5000))
     }
 
+    @Test func rowsAreBoundedTooAndAnswersStillFit() throws {
+        #expect(SpoolStore.mostRows == 200_000)
+        let spool = try Spool(
+            place: nil, limitBytes: 16 << 20, mostRows: 40, durability: .processDeath,
+            onWarning: { Issue.record("\($0)") })
+        let events = (0..<30).map { event($0) }
+        try spool.accept(events)
+        for number in 0..<10 { try spool.enqueue(SpooledMessage(topic: "out", payload: [UInt8(number)])) }
+        let full = #expect(throws: SpoolError.self) { try spool.accept(event(30)) }
+        guard case .full(let reason)? = full else { return #expect(Bool(false), "\(String(describing: full))") }
+        #expect(reason == "30 events and 10 messages are all it takes")
+        // All or none of several.
+        try spool.complete(events[0].key, messages: [])
+        #expect(throws: SpoolError.self) { try spool.accept([event(30), event(31)]) }
+        try spool.accept(event(30))
+        // An answer is not turned away: its event goes for it, and one that has none is worth more than a new event.
+        try spool.complete(events[1].key, messages: [SpooledMessage(topic: "out", payload: [])])
+        try spool.complete([], messages: [SpooledMessage(topic: "out", payload: [])])
+        #expect(try spool.counts().messages == 12 && spool.counts().events == 29)
+        try spool.acknowledge(spool.pendingMessages(limit: 100).map(\.id))
+        try spool.accept((31..<42).map { event($0) })
+        #expect(try spool.counts().events == 40)
+    }
+
     @Test func sheddingTakesTheOldestOfTheLowestPriority() throws {
         let spool = try Spool.inMemory(limitBytes: 1 << 20)
         var accepted: [SpooledEvent] = []

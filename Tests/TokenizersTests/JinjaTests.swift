@@ -1,4 +1,5 @@
 import Linux
+import TestSupport
 import Testing
 
 @testable import Tokenizers
@@ -196,7 +197,7 @@ import Testing
         let source = Array(
             "{%- macro m(x, y=1) %}{{ x[1:]|trim ~ y }}{% endmacro %}{% for m in messages if m.role != 'x' %}{{ loop.index0 % 2 }}{% set a = namespace(b=[1]) %}{% set a.b = a.b + [m] %}{{- '<|' + m['role'] + '|>\\n' }}{{ m.content.split('b')[-1] }}{% elif %}{% else %}{% endfor %}"
                 .utf8)
-        var random = SystemRandomNumberGenerator()
+        var random = SplitMix(state: 1)
         for round in 0..<5000 {
             var damaged = source
             for _ in 0...round % 3 {

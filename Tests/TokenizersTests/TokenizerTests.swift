@@ -1,5 +1,6 @@
 import Foundation
 import GGUF
+import TestSupport
 import Testing
 
 @testable import Tokenizers
@@ -140,8 +141,10 @@ import Testing
 
     @Test func `Random bytes tokenize and decode to their repaired text`() throws {
         let tokenizer = try SmallVocabulary("gpt-2").tokenizer()
+        var random = SplitMix(state: 1)
         for _ in 0..<200 {
-            let bytes = (0..<Int.random(in: 0...200)).map { _ in UInt8.random(in: 5...255) }
+            let count = Int.random(in: 0...200, using: &random)
+            let bytes = (0..<count).map { _ in UInt8.random(in: 5...255, using: &random) }
             let tokens = tokenizer.encode(bytes: bytes, addSpecial: false, parseSpecial: true)
             #expect(tokenizer.decode(tokens, special: true) == String(decoding: bytes, as: UTF8.self))
         }

@@ -35,7 +35,7 @@ import Testing
         0x80: Expected(.refused, .soon), 0x81: Expected(.protocolVersion, .soon),
         0x82: Expected(.protocolVersion, .soon), 0x83: Expected(.refused, .soon), 0x87: Expected(.access, .slowly),
         0x89: Expected(.unavailable, .soon), 0x8B: Expected(.unavailable, .soon), 0x8D: Expected(.network, .soon),
-        0x8E: Expected(.takeover, .soon), 0x8F: Expected(.refused, .soon), 0x90: Expected(.refused, .soon),
+        0x8E: Expected(.takeover, .slowly), 0x8F: Expected(.refused, .soon), 0x90: Expected(.refused, .soon),
         0x93: Expected(.refused, .soon), 0x94: Expected(.refused, .soon), 0x95: Expected(.refused, .soon),
         0x96: Expected(.unavailable, .soon), 0x97: Expected(.unavailable, .soon), 0x98: Expected(.unavailable, .soon),
         0x99: Expected(.refused, .soon), 0x9A: Expected(.refused, .soon), 0x9B: Expected(.refused, .soon),

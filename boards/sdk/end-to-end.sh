@@ -89,8 +89,9 @@ run() {
     mosquitto_sub "${at[@]}" -q 1 -t "martlet/$cpu/#" -F '%t %p' >"$work/$cpu.heard" &
     ear=$!; started+=("$ear")
     mkdir "$work/$cpu.state"
-    # The first CPU packs the model in the background, the others find it packed.
-    STATE_DIRECTORY=$work/$cpu.state MARTLET_CACHE=$work/cache \
+    # A cache without the packed models of this machine: the first CPU packs the model in the background, the others find
+    # it packed.
+    STATE_DIRECTORY=$work/$cpu.state MARTLET_CACHE=$work/boards \
         "$sdk/qemu.sh" "$cpu" "$binary" run --config "$work/$cpu.toml" >"$work/$cpu.log" 2>&1 &
     daemon=$!; started+=("$daemon")
 

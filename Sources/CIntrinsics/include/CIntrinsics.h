@@ -29,6 +29,8 @@ MARTLET_AVX512 __m512i martlet_pair256(const void *low, const void *high) {
 }
 MARTLET_AVX512 __m128i martlet_low128(__m512i a) { return _mm512_castsi512_si128(a); }
 MARTLET_AVX512 __m256i martlet_low256(__m512i a) { return _mm512_castsi512_si256(a); }
+MARTLET_AVX512 __m256i martlet_high256(__m512i a) { return _mm512_extracti64x4_epi64(a, 1); }
+MARTLET_AVX512 __m128i martlet_high128(__m256i a) { return _mm256_extracti128_si256(a, 1); }
 /// Sums of four products of unsigned and signed bytes, added to each lane of `sum`.
 MARTLET_AVX512 __m256i martlet_dot256(__m256i sum, __m256i a, __m256i b) { return _mm256_dpbusd_epi32(sum, a, b); }
 /// a, with `value` or-ed into the bytes whose bit of `mask` is set (the others are or-ed with zero).
@@ -117,6 +119,15 @@ MARTLET_NEON MartletZeros martlet_load_zeros(const void *zeros) {
 }
 static const int32_t martlet_zeros[8] __attribute__((aligned(32))) = {0};
 MARTLET_NEON const void *martlet_zeros_address(void) { return martlet_zeros; }
+
+/// Four blocks of 128 floats, zeros at first.
+typedef struct { float rows[4][128]; } MartletStage;
+/// The upper bytes of words 256 h + l with −128 ≤ l < 128.
+MARTLET_NEON int8x16_t martlet_high_bytes(int16x8_t a, int16x8_t b) {
+    return vrshrn_high_n_s16(vrshrn_n_s16(a, 8), b, 8);
+}
+/// a + b / 256, rounded.
+MARTLET_NEON int32x4_t martlet_add_256th(int32x4_t a, int32x4_t b) { return vrsraq_n_s32(a, b, 8); }
 
 #define MARTLET_DOTPROD static inline __attribute__((always_inline, target("dotprod")))
 /// Adds to each lane of `sum` four products of `a`'s lane with the bytes of lane `i` of `b`.

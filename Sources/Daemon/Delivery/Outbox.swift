@@ -99,9 +99,37 @@ final class Outbox: Sendable {
 
     // MARK: Sending
 
+    /// Messages, and the spooled events that they answer; without such, they are of QoS 0.
+    struct ResultMessages {
+        var messages: [SpooledMessage]
+        var keys: [SpooledEvent.Key]
+    }
+
+    /// Publishes results in order. Those of spooled events that follow each other are stored in one transaction: each
+    /// writes whole pages to the card.
+    func send(_ results: [ResultMessages]) {
+        var rest = results[...]
+        while let first = rest.first {
+            let together = rest.prefix { $0.keys.isEmpty == first.keys.isEmpty }
+            rest = rest.dropFirst(together.count)
+            if first.keys.isEmpty {
+                sendDirectly(together.flatMap(\.messages))
+            } else if together.count == 1 || !store(together.flatMap(\.messages), together.flatMap(\.keys)) {
+                // One by one, for some may find room in a spool that has none for all.
+                for result in together { send(result.messages, completing: result.keys) }
+            }
+        }
+    }
+
     /// Publishes the messages that answer spooled events, or none when `keys` is empty.
     func send(_ messages: [SpooledMessage], completing keys: [SpooledEvent.Key]) {
-        guard !keys.isEmpty else { return sendDirectly(messages) }
+        // The events stay in the spool and are answered again after a restart; the user gets this answer now.
+        if keys.isEmpty || !store(messages, keys) { sendDirectly(messages) }
+    }
+
+    /// Puts messages into the spool in place of the events they answer, and publishes them from there; false when that
+    /// failed.
+    private func store(_ messages: [SpooledMessage], _ keys: [SpooledEvent.Key]) -> Bool {
         let look = state.withLock { $0.settled.begin() }
         do {
             let ids = try spool.complete(keys, messages: messages)
@@ -119,13 +147,16 @@ final class Outbox: Sendable {
                 state.cursor = max(state.cursor, ids.last ?? 0)
                 return Set(mine)
             }
-            guard let mine else { return pump() }
-            publish(zip(ids, messages).filter { mine.contains($0.0) }.map { ($0, $1) }[...])
+            if let mine {
+                publish(zip(ids, messages).filter { mine.contains($0.0) }.map { ($0, $1) }[...])
+            } else {
+                pump()
+            }
+            return true
         } catch {
             state.withLock { $0.settled.end(look) }
-            // The events stay in the spool and are answered again after a restart; the user gets this answer now.
             log.error("a result cannot be spooled: \(error)", every: "spool")
-            sendDirectly(messages)
+            return false
         }
     }
 

@@ -24,22 +24,38 @@ final class OutcomePublisher: Sendable {
 
     /// A job that is not computed.
     func publish(_ job: Job, failure: EventFailure, waited milliseconds: Double = 0) {
-        publish(
-            Outcome(
-                job: job, result: .failure(failure), queueMilliseconds: milliseconds, latencyMilliseconds: milliseconds)
-        )
+        let outcome = Outcome(
+            job: job, result: .failure(failure), queueMilliseconds: milliseconds, latencyMilliseconds: milliseconds)
+        publish([outcome])
     }
 
-    func publish(_ outcome: Outcome) {
+    /// What was computed together: its events leave the spool in one transaction.
+    func publish(_ outcomes: [Outcome]) {
+        let payloads = outcomes.map { Envelope.bytes($0, device: device) }
+        var results: [Outbox.ResultMessages] = []
+        for (outcome, payload) in zip(outcomes, payloads) {
+            note(outcome)
+            if case .request = outcome.job.origin { continue }
+            guard let task = outcome.job.task else { continue }
+            let messages = messages(payload, of: outcome, task: task)
+            results.append(Outbox.ResultMessages(messages: messages, keys: outcome.job.spooledKeys))
+        }
+        outbox.send(results)
+        for (outcome, payload) in zip(outcomes, payloads) { tell(outcome, payload) }
+    }
+
+    /// All but the result itself.
+    private func tell(_ outcome: Outcome, _ payload: [UInt8]) {
         let job = outcome.job
-        note(outcome)
-        let payload = Envelope.bytes(outcome, device: device)
-        if case .request = job.origin {} else if let task = job.task { publish(payload, of: outcome, task: task) }
+        if case .request = job.origin {
+        } else if let task = job.task, let state = StateText.make(outcome) {
+            outbox.retain("\(base)/task/\(task.name)/state", Array(state.utf8))
+        }
         if let reply = job.reply, reply.isRequest { answer(reply, outcome: outcome, payload: payload) }
         write(outcome)
     }
 
-    private func publish(_ payload: [UInt8], of outcome: Outcome, task: TaskSection) {
+    private func messages(_ payload: [UInt8], of outcome: Outcome, task: TaskSection) -> [SpooledMessage] {
         var messages = [
             SpooledMessage(
                 topic: "\(base)/task/\(task.name)/result", payload: payload, qos: 1, retain: task.retain,
@@ -51,10 +67,7 @@ final class OutcomePublisher: Sendable {
                     topic: reply.topic, payload: payload, qos: 1, correlationData: reply.correlationData,
                     contentType: "application/json"))
         }
-        outbox.send(messages, completing: outcome.job.spooledKeys)
-        if let state = StateText.make(outcome) {
-            outbox.retain("\(base)/task/\(task.name)/state", Array(state.utf8))
-        }
+        return messages
     }
 
     private func answer(_ address: ReplyAddress, outcome: Outcome, payload: [UInt8]) {

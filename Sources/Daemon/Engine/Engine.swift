@@ -69,21 +69,21 @@ final class Engine: Sendable {
     private let time: TimeSource
     private let makeRunner: TaskRunnerFactory
     private let ledger: WorkLedger?
-    private let onOutcome: @Sendable (Outcome) -> Void
+    private let onOutcomes: @Sendable ([Outcome]) -> Void
     private let onReload: @Sendable (DaemonError?) -> Void
 
     /// - Parameters:
-    ///   - onOutcome: called on the engine thread for every job.
+    ///   - onOutcomes: called on the engine thread with what was computed together.
     ///   - onReload: called on the engine thread when a reload is done, with why its models could not be loaded.
     init(
         scheduler: Scheduler, time: TimeSource, makeRunner: @escaping TaskRunnerFactory, ledger: WorkLedger? = nil,
-        onOutcome: @escaping @Sendable (Outcome) -> Void, onReload: @escaping @Sendable (DaemonError?) -> Void
+        onOutcomes: @escaping @Sendable ([Outcome]) -> Void, onReload: @escaping @Sendable (DaemonError?) -> Void
     ) {
         self.scheduler = scheduler
         self.time = time
         self.makeRunner = makeRunner
         self.ledger = ledger
-        self.onOutcome = onOutcome
+        self.onOutcomes = onOutcomes
         self.onReload = onReload
         progress = EngineProgress(time: time)
     }
@@ -175,7 +175,7 @@ final class Engine: Sendable {
                 let outcomes = run(jobs, on: runner)
                 let work = time.monotonic() - start
                 if case .classify = jobs.first?.work { pace.note(jobs.count, work) }
-                for outcome in outcomes { onOutcome(outcome) }
+                onOutcomes(outcomes)
                 ledger?.end(keys, at: .engine)
                 scheduler.finish()
                 progress.rest()

@@ -17,14 +17,14 @@ extension ModelRunner {
     }
 
     func extractor(_ spec: ExtractSpec) throws(TaskError) -> Extractor {
-        loaded[spec.model]?.shared.savesStates = !spec.isRequest
-        return try extractors.get(spec) { () throws(TaskError) in
+        try extractors.get(spec) { () throws(TaskError) in
             guard let shared = loaded[spec.model]?.shared else {
                 throw TaskError("there is no model named \(spec.model)")
             }
             return try Extractor(
                 shared, schema: Array(spec.schema.utf8), prompt: spec.prompt, mostTokens: spec.maxTokens,
-                limits: spec.isRequest ? .request : .standard, adapters: adapters(spec.lora, of: spec.model))
+                limits: spec.isRequest ? .request : .standard, adapters: adapters(spec.lora, of: spec.model),
+                isSaved: extractors.isTask(spec))
         }
     }
 }

@@ -27,13 +27,17 @@ final class ModelRunner: TaskRunner {
     let isCancelled: @Sendable () -> Bool
 
     /// Maps and checks every model; weights stay in the page cache, and the cache of a session is taken page by page.
+    ///
+    /// - Parameters:
+    ///   - cache: where models with names, packed forms and states behind prompts are; nil for nowhere.
+    ///   - program: see `PrefixStore`.
     init(
-        _ sections: [Configuration.ModelSection], warn: (String) -> Void = { _ in },
-        isCancelled: @escaping @Sendable () -> Bool
+        _ sections: [Configuration.ModelSection], cache: String?, program: String = "",
+        warn: (String) -> Void = { _ in }, isCancelled: @escaping @Sendable () -> Bool
     ) throws(DaemonError) {
         self.isCancelled = isCancelled
         for section in sections {
-            let model = try Self.load(section)
+            let model = try Self.load(section, cache, program)
             // Encoders hold no conversations.
             if model.model.config.plan.isCausal, let warning = model.model.chatTemplate.warning(for: section.path) {
                 warn("\(warning). Name another with chat_template in its [[model]]")
@@ -43,13 +47,15 @@ final class ModelRunner: TaskRunner {
         }
     }
 
-    private static func load(_ section: Configuration.ModelSection) throws(DaemonError) -> Loaded {
+    private static func load(
+        _ section: Configuration.ModelSection, _ cache: String?, _ program: String
+    ) throws(DaemonError) -> Loaded {
         do {
             // A name of the catalogue stands for its file, as on the command line.
-            let store = PackedModel.folder.map { ModelStore(cache: $0) }
+            let store = cache.map { ModelStore(cache: $0) }
             let path = try store?.resolve(section.path) { Suggestion.nearest(to: $0, in: $1) } ?? section.path
             let model = try Model(
-                path: path, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named),
+                path: path, packedFolder: cache, chatTemplate: section.chatTemplate.flatMap(ChatTemplate.named),
                 stretch: section.isContextGiven ? RopeStretch(section.ropeScaling, context: section.context) : nil)
             guard !section.isContextGiven || section.context <= model.config.contextLength else {
                 let reason = RopeStretch.refusal(of: section.context, model.config)
@@ -76,7 +82,7 @@ final class ModelRunner: TaskRunner {
             session.use(try model.adapters(section.lora))
             return Loaded(
                 section: section, model: model,
-                shared: SharedSession(session, store: PackedModel.folder.map(PrefixStore.init(cache:))))
+                shared: SharedSession(session, store: cache.map { PrefixStore(cache: $0, program: program) }))
         } catch {
             switch error {
             case let error as DaemonError: throw error
@@ -171,10 +177,10 @@ final class ModelRunner: TaskRunner {
 
     /// The summariser of a task, whose prompt's state is kept, or of a request.
     private func summarizer(_ spec: SummarySpec, on shared: SharedSession) throws(TaskError) -> Summarizer {
-        shared.savesStates = summarizers.isTask(spec)
-        return try summarizers.get(spec) { () throws(TaskError) in
+        try summarizers.get(spec) { () throws(TaskError) in
             try Summarizer(
-                shared, prompt: spec.prompt, mostTokens: spec.maxTokens, adapters: adapters(spec.lora, of: spec.model))
+                shared, prompt: spec.prompt, mostTokens: spec.maxTokens, adapters: adapters(spec.lora, of: spec.model),
+                isSaved: summarizers.isTask(spec))
         }
     }
 
@@ -194,12 +200,11 @@ final class ModelRunner: TaskRunner {
 
     private func classifier(_ spec: ClassifierSpec) throws(EventFailure) -> Classifier {
         guard let shared = loaded[spec.model]?.shared else { throw .engine("there is no model named \(spec.model)") }
-        shared.savesStates = classifiers.isTask(spec)
         do throws(TaskError) {
             return try classifiers.get(spec) { () throws(TaskError) in
                 try Classifier(
                     shared, labels: spec.labels, prompt: .instruction(spec.prompt),
-                    adapters: adapters(spec.lora, of: spec.model))
+                    adapters: adapters(spec.lora, of: spec.model), isSaved: classifiers.isTask(spec))
             }
         } catch {
             throw .engine(error.description)

@@ -17,7 +17,8 @@ final class SpecStore<Spec: Hashable, Made> {
     /// The tasks of a configuration; what only an older one or a request had is forgotten.
     func keep(_ specs: [Spec]) {
         tasks = Set(specs)
-        made = made.filter { tasks.contains($0.key) }
+        // What a request made is not the tasks': its state is not saved.
+        made = made.filter { tasks.contains($0.key) && !others.contains($0.key) }
         others = []
     }
 

@@ -48,7 +48,9 @@ final class Intake: Sendable {
     }
 
     enum Arrival: Sendable {
-        case request(Request)
+        /// Not read yet: nothing remembers a request over the death of the process, so the broker must not bring back
+        /// one that kills it. Its acknowledgement has left when it is read.
+        case request(MQTTMessage)
         case event(Arrived)
     }
 
@@ -134,9 +136,7 @@ final class Intake: Sendable {
         state.withLock { state in
             if message.topic.hasPrefix(base + "/request/") {
                 // Also when a task's filter, or a session from before, brings them: off is off.
-                if state.rules.requests.isEnabled, let request = Request(message, base: base, rules: state.rules) {
-                    state.arrivals.append(.request(request))
-                }
+                if state.rules.requests.isEnabled { state.arrivals.append(.request(message)) }
                 return .accepted
             }
             let isOwn = message.topic.hasPrefix(base + "/")
@@ -177,13 +177,15 @@ final class Intake: Sendable {
 
     /// Hands on what `commit` has stored: to the engine's queue, to windows, to who answers requests.
     func handOn() {
-        let (stored, shed, isOpen) = state.withLock { state in
+        let (stored, shed, isOpen, rules) = state.withLock { state in
             defer { (state.stored, state.shed) = ([], []) }
-            return (state.stored, state.shed, state.isOpen)
+            return (state.stored, state.shed, state.isOpen, state.rules)
         }
         for arrival in stored {
             switch arrival {
-            case .request(let request): if isOpen { requests.handle(request) }
+            case .request(let message):
+                guard isOpen, let request = Request(message, base: base, rules: rules) else { continue }
+                requests.handle(request)
             case .event(let arrived) where shed.contains(arrived.event.id):
                 answerAsShed(arrived)
                 closeWindows(arrived)

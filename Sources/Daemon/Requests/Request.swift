@@ -28,7 +28,7 @@ struct Request {
         // An answer that may not go where it is wanted goes nowhere else: nobody would listen there.
         guard message.responseTopic == nil || rules.reply(to: message) != nil else { return nil }
         refusal = Self.refusal(message)
-        let payload = Payload(message.isTruncated ? [] : message.payload)
+        let payload = Payload(refusal == nil ? message.payload : [])
         fields = payload.json?.object ?? JSONObject()
         plain = payload.json?.object == nil && !payload.isEmpty ? payload.described : nil
         reply = ReplyAddress(
@@ -37,7 +37,8 @@ struct Request {
     }
 
     private static func refusal(_ message: MQTTMessage) -> RequestError? {
-        // The broker hands it out again at every connection, and nobody waits for the answer.
+        // The broker hands it out again at every connection, and nobody waits for the answer. It is not even read: what
+        // kills us would come again after every start.
         if message.retain { return RequestError("the request is retained. Send it without retain, and clear this one") }
         // A cut payload must not be taken for a shorter request.
         guard message.isTruncated else { return nil }

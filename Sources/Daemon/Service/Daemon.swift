@@ -80,7 +80,7 @@ public final class Daemon: Sendable {
         }
         let engine = Engine(
             scheduler: scheduler, time: parts.time, makeRunner: parts.makeRunner, ledger: parts.ledger,
-            onOutcome: { publisher.publish($0) }, onReload: { live.finishReload($0) })
+            onOutcomes: { publisher.publish($0) }, onReload: { live.finishReload($0) })
         (self.parts, self.base, self.log, self.live, self.outbox, self.latency) = (
             parts, base, log, live, outbox, latency
         )

@@ -2,6 +2,7 @@ import CLinux
 import Dispatch
 import GGUF
 import Glibc
+import Inference
 import Linux
 import Logging
 import Spool
@@ -86,7 +87,9 @@ public enum Program {
         var parts = DaemonParts(
             transport: transport, spool: spool,
             makeRunner: { (models, isCancelled) throws(DaemonError) in
-                try ModelRunner(models, warn: { logger.warning("\($0)") }, isCancelled: isCancelled)
+                try ModelRunner(
+                    models, cache: PackedModel.folder, program: "\(build.version) \(build.commit)",
+                    warn: { logger.warning("\($0)") }, isCancelled: isCancelled)
             }, logger: logger)
         parts.build = build
         parts.notifier = ServiceNotifier()

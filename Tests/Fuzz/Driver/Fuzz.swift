@@ -1,4 +1,3 @@
-import FuzzTargets
 import Glibc
 
 // libFuzzer brings the main function and calls these two. What it is to do comes from the environment, as its own

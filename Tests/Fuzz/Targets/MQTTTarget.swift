@@ -21,7 +21,9 @@ extension FuzzTarget {
         }
     } make: {
         let broker = try FuzzBroker()
-        return { try? broker.deliver($0) }
+        return { input in
+            do { try broker.deliver(input) } catch { require(false, "the client reaches the broker: \(error)") }
+        }
     }
 }
 

@@ -1,4 +1,3 @@
-import FuzzTargets
 import Glibc
 import Testing
 
@@ -6,7 +5,7 @@ import Testing
 ///
 /// A finding ends the process; `MARTLET_FUZZ_SHOW=1` prints each input before it is used.
 @Suite(.serialized) struct MutationTests {
-    private static let fixtures = #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" } + "/Fixtures"
+    private static let fixtures = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/Fixtures"
     private static let inputs = getenv("MARTLET_FUZZ_INPUTS").flatMap { Int(String(cString: $0)) } ?? 200
     private static let shows = getenv("MARTLET_FUZZ_SHOW") != nil
 

@@ -1,4 +1,4 @@
-/// A text from a document made safe for one line of an error message: control characters replaced, and cut behind `most`
+/// A text from outside made safe for one line of an error message: control characters replaced, and cut behind `most`
 /// characters.
 package func oneLine(_ text: String, most: Int = .max) -> String {
     var safe = ""
