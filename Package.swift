@@ -164,8 +164,8 @@ let fuzzed: [Target.Dependency] = [
 package.targets.append(
     Context.environment["MARTLET_FUZZ_BUILD"] == nil
         ? .testTarget(
-            name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Driver"],
+            name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Driver", "README.md"],
             swiftSettings: [.unsafeFlags(["-O"])])
         : .executableTarget(
-            name: "Fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Mutations"],
+            name: "Fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Mutations", "README.md"],
             swiftSettings: [.unsafeFlags(["-O", "-parse-as-library"])]))

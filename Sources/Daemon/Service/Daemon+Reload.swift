@@ -7,7 +7,7 @@ extension Daemon {
 
     func beginReload() {
         guard let load = parts.loadConfiguration else {
-            return live.answer(.failure(RequestError("this daemon has no configuration file to read again")))
+            return refuseReload("this daemon has no configuration file to read again")
         }
         parts.notifier.reloading()
         let old = live.current
@@ -20,13 +20,18 @@ extension Daemon {
             log.error(
                 "the configuration is not reloaded: it has \(count) problem\(count == 1 ? "" : "s"). The old one stays")
             parts.notifier.ready()
-            return live.answer(.failure(RequestError(error.description)))
+            return refuseReload(error.description)
         }
         for warning in new.warnings { log.warning(warning.description) }
         keepWhatNeedsARestart(of: old, in: &new)
         live.setNext(new)
         live.onFinish { [weak self] in self?.finishReload(from: old, to: $0, failure: $1) }
         engine.reload(models: new.models, tasks: new.tasks)
+    }
+
+    private func refuseReload(_ reason: String) {
+        live.answer(.failure(RequestError(reason)))
+        live.endReload()
     }
 
     /// These are woven into topics, the connection and the open spool.

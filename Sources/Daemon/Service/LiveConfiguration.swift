@@ -89,17 +89,26 @@ final class LiveConfiguration: Sendable {
             return (next, state.apply)
         }
         if let next { apply?(next, failure) }
+        endReload()
     }
 
-    /// Tells everyone who asked for a reload how it went, and begins the next one if it was asked for since.
+    /// Tells everyone who asked for a reload how it went.
     func answer(_ result: Result<JSONValue, RequestError>) {
-        let (waiting, next) = state.withLock { state -> ([Completion], (@Sendable () -> Void)?) in
-            let waiting = state.waiting
-            (state.waiting, state.later) = (state.later, [])
-            state.isReloading = !state.waiting.isEmpty
-            return (waiting, state.isReloading ? state.begin : nil)
+        let waiting = state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
         }
         for completion in waiting { completion(result) }
+    }
+
+    /// Begins the next reload if it was asked for since this one began.
+    func endReload() {
+        let next = state.withLock { state -> (@Sendable () -> Void)? in
+            state.isReloading = !state.later.isEmpty
+            state.waiting += state.later
+            state.later = []
+            return state.isReloading ? state.begin : nil
+        }
         // This may be the engine's thread, which has events to answer.
         if let next, EngineThread(name: "martlet-reload", next) == nil { next() }
     }
