@@ -6,7 +6,7 @@ import Testing
 private let wordTiers = fasterTiers.filter { KernelTable(tier: $0).quantizeWords != nil }
 
 /// The mean square of what rounding to words may cost, as a share of the mean square of the products. Numbers of equal
-/// size cost 2e-8; the limit of a whole model is 1e-5.
+/// size cost less than a tenth of it; the limit of a whole model is 1e-5.
 private let roundingTolerance = 5e-7
 
 @Suite struct WordTests {
