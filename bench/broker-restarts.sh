@@ -12,7 +12,7 @@
 #   MODEL=            a GGUF file; none: a tiny one with random weights
 #   EVENTS=10000 RESTARTS=100 SIGNALS=KILL,TERM
 #   LONGEST=0.5       seconds between the last event's acknowledgement and the kill at most
-#   SETTLE=11         seconds of peace after a restart: a connection of less than 10 s keeps the back-off growing
+#   SETTLE=11         seconds of the daemon's connection before it is ended: one of less than 10 s keeps the back-off growing
 #   SEED=1
 set -euo pipefail
 : "${MARTLET:?path of martlet}"

@@ -9,8 +9,9 @@ import socket
 import struct
 import termios
 import threading
+import time
 
-PUBLISH, PUBACK = 3, 4
+CONNACK, PUBLISH, PUBACK = 2, 3, 4
 
 
 class Packets:
@@ -83,6 +84,7 @@ class Wire:
         # (event's topic, id) → [(connection, byte at which the acknowledgement ends)] of each by the broker
         self.promised = collections.defaultdict(list)
         self.needless = []  # results published again although the daemon had their acknowledgement
+        self.since = None  # when the daemon's present connection began
         self.unanswered = []  # results published again because it had none: it was not sent, or lost on its way
         host, port = broker.rsplit(":", 1)
         self.broker = (host, int(port))
@@ -124,6 +126,7 @@ class Wire:
             except OSError:
                 # The other direction goes on: what the dead side has said last must still arrive.
                 pass
+        self.since = None
         # Only this direction ends: a close would throw away what the other side has not read yet.
         try:
             target.shutdown(socket.SHUT_WR)
@@ -132,7 +135,9 @@ class Wire:
 
     def from_broker(self, first, body, connection, end):
         kind = first >> 4
-        if kind == PUBLISH:
+        if kind == CONNACK:
+            self.since = time.monotonic()
+        elif kind == PUBLISH:
             topic, packet, _ = publish(first, body)
             if topic.startswith("bench/"):
                 self.handed[topic].append(first >> 3 & 1)
@@ -159,6 +164,11 @@ class Wire:
             topic = connection.events.pop(int.from_bytes(body[:2], "big"), None)
             if topic:
                 self.taken.add(topic)
+
+    def settled(self, seconds):
+        """Whether the daemon has been connected for so long."""
+        since = self.since
+        return since is not None and time.monotonic() - since >= seconds
 
     def whose(self, unheard):
         """Tells the events without a result apart by who had promised to keep them."""
