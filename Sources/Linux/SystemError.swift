@@ -22,5 +22,8 @@ public struct SystemError: Error, Equatable, CustomStringConvertible {
 
     public var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
 
+    /// Whether there is no room on the disk, or none for this user.
+    public var isFull: Bool { code == ENOSPC || code == EDQUOT }
+
     public var description: String { "cannot \(operation) \(subject): \(reason)" }
 }

@@ -91,6 +91,16 @@ public final class Spool: Sendable {
         }
     }
 
+    /// Undoes `accept`, in one transaction: the events will come again and must then count as new.
+    public func takeBack(_ events: [SpooledEvent.Key], deliveries: [SpooledDelivery]) throws(SpoolError) {
+        try perform { (store) throws(SpoolError) in
+            try store.transaction(waits: durability == .powerLoss) { () throws(SpoolError) in
+                for event in events { _ = try store.delete(event) }
+                for delivery in deliveries { try store.delete(delivery) }
+            }
+        }
+    }
+
     /// Deliveries that are remembered: more than a broker has unacknowledged on their way, which is 1000 messages in a
     /// session of mosquitto 2.0 that is resumed. A power of two.
     public static let deliveriesKept = 1024
@@ -206,12 +216,13 @@ public final class Spool: Sendable {
     /// Forgets a message that the broker has; an unknown id is no error.
     public func acknowledge(_ id: UInt64) throws(SpoolError) { try acknowledge([id]) }
 
-    /// Forgets several messages in one transaction.
-    public func acknowledge(_ ids: [UInt64]) throws(SpoolError) {
+    /// Forgets several messages in one transaction, and deliveries that will not come again.
+    public func acknowledge(_ ids: [UInt64], deliveries: [SpooledDelivery] = []) throws(SpoolError) {
         guard !ids.isEmpty else { return }
         try perform { (store) throws(SpoolError) in
             try store.transaction { () throws(SpoolError) in
                 for id in ids { _ = try store.delete(message: id) }
+                for delivery in deliveries { try store.delete(delivery) }
             }
             try store.vacuumIfWorthwhile()
         }

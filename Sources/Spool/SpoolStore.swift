@@ -8,7 +8,7 @@ final class SpoolStore {
     private let begin, commit, rollback, pageCount, freePages: SQLiteStatement
     private let insertEvent, deleteEvent, selectEvents, selectLowest: SQLiteStatement
     private let insertMessage, deleteMessage, selectMessages: SQLiteStatement
-    private let insertDelivery, selectDeliveries, deleteDeliveries: SQLiteStatement
+    private let insertDelivery, deleteDelivery, selectDeliveries, deleteDeliveries: SQLiteStatement
     private var nextDelivery: Int64
     /// Ids of messages go on from here; after a damaged file too, because the transport may still name older ones.
     var nextMessage: Int64
@@ -54,6 +54,7 @@ final class SpoolStore {
             "SELECT \(Self.messageColumns) FROM message WHERE id > ? ORDER BY id LIMIT ?")
         insertDelivery = try database.prepare(
             "INSERT OR REPLACE INTO delivery (place, number, packet, digest) VALUES (?,?,?,?)")
+        deleteDelivery = try database.prepare("DELETE FROM delivery WHERE packet = ? AND digest = ?")
         selectDeliveries = try database.prepare("SELECT packet, digest FROM delivery ORDER BY number")
         deleteDeliveries = try database.prepare("DELETE FROM delivery")
         nextDelivery = try database.integer("SELECT coalesce(max(number), 0) FROM delivery") &+ 1
@@ -231,6 +232,13 @@ final class SpoolStore {
         insertDelivery.bind(4, Int64(bitPattern: delivery.digest))
         try insertDelivery.run()
         nextDelivery &+= 1
+    }
+
+    /// All of them with this mark.
+    func delete(_ delivery: SpooledDelivery) throws(SpoolError) {
+        deleteDelivery.bind(1, Int64(delivery.packetID))
+        deleteDelivery.bind(2, Int64(bitPattern: delivery.digest))
+        try deleteDelivery.run()
     }
 
     func deliveries() throws(SpoolError) -> [SpooledDelivery] {

@@ -1,5 +1,8 @@
 /// The QoS 1 messages accepted last, to recognise those that the broker sends again.
 ///
+/// Only as long as it may: DUP does not say that we have seen the message, and a broker that uses the lowest free packet
+/// id sends equal readings under equal ids. One that was sent to us in vain would be taken for the one before.
+///
 /// A broker may only repeat what it had in flight: `receiveMaximum` under MQTT 5, its own limit (mosquitto: 20) under
 /// 3.1.1. But mosquitto 2.0 sends all that waits in a resumed session at once, 1000 messages by default, and one that saves
 /// its state at every change takes our acknowledgements so slowly that it may die before most of them: of 742 that it
@@ -16,7 +19,8 @@ struct DeliveryMemory {
     /// Packet ids by age, as a ring; an id that was used again stands there twice, and its older place means nothing.
     private var order: [(packetID: UInt16, age: UInt64)] = []
     private var oldest = 0
-    private var count: UInt64 = 0
+    /// Counts what was remembered.
+    private(set) var count: UInt64 = 0
 
     mutating func remember(_ mark: DeliveryMark) {
         guard mark.packetID != 0 else { return }
@@ -27,6 +31,14 @@ struct DeliveryMemory {
         if entries[packetID]?.age == age { entries[packetID] = nil }
         order[oldest] = (mark.packetID, count)
         oldest = (oldest + 1) % Self.capacity
+    }
+
+    /// Forgets those that were remembered last at these counts, because the broker has our acknowledgements. Returns
+    /// the forgotten.
+    mutating func confirm(_ counts: ClosedRange<UInt64>) -> [DeliveryMark] {
+        let gone = entries.values.filter { counts.contains($0.age) }.map(\.mark)
+        for mark in gone { entries[mark.packetID] = nil }
+        return gone
     }
 
     func contains(_ mark: DeliveryMark) -> Bool { entries[mark.packetID]?.mark == mark }

@@ -64,6 +64,7 @@ extension MQTTClient {
             // `renew` came while this connection was being made the old way.
             if state.used != UsedWay(state.way) { state.renewing = monotonicNanoseconds() }
             if !sessionPresent { state.delivered.forgetAll() }
+            state.deliveredBefore = state.delivered.count
             state.connections += 1
             state.counters.reconnects = state.connections - 1
             var wanted = state.subscriptions.values.sorted { $0.filter < $1.filter }
@@ -93,6 +94,10 @@ extension MQTTClient {
         let token = state.withLock { state -> UInt64? in
             guard let item = state.outstanding.removeValue(forKey: id) else { return nil }
             state.outstandingBytes -= item.bytes
+            // Not those of earlier connections, whose acknowledgements may have been lost.
+            if item.deliveries > state.deliveredBefore {
+                state.confirm(state.deliveredBefore + 1...item.deliveries)
+            }
             if code < 128 { state.counters.published += 1 }
             return item.token
         }
@@ -111,22 +116,27 @@ extension MQTTClient {
             guard !state.refusing else { return (nil, false) }
             guard !isRedelivery || !state.delivered.contains(mark) else {
                 state.counters.duplicates += 1
+                // Acknowledged in this connection now.
+                state.delivered.remember(mark)
                 return (nil, true)
             }
+            // A broker repeats first what it has no acknowledgement of; behind this come no repetitions.
+            if message.qos > 0, !isRedelivery { state.confirm(0...state.deliveredBefore) }
             state.counters.received += 1
             return (state.onMessage, false)
         }
         guard !known else { return }
         let acceptance = handler?(copy) ?? .refused
-        guard message.qos > 0 else { return }
         let isMuch = state.withLock { state in
+            // The handler collects those of QoS 0 as well.
+            state.unstoredBytes += copy.payload.count + copy.topic.utf8.count + Self.messageOverhead
+            guard message.qos > 0 else { return state.unstoredBytes >= Self.mostBytesTogether }
             guard acceptance == .accepted else {
                 if handler != nil { state.counters.refused += 1 }
                 refuse(&state)
                 return false
             }
             state.unstored.append(mark)
-            state.unstoredBytes += copy.payload.count
             return state.unstoredBytes >= Self.mostBytesTogether
         }
         // Before the turn's end: what the handler collects is memory.
@@ -140,7 +150,8 @@ extension MQTTClient {
         state.handle?.breakConnection()
     }
 
-    /// What was stored may now be worked on.
+    /// What was stored may now be worked on. The acknowledgements have left by then, but after a failure, and where
+    /// much arrives at once: those leave at the turn's end.
     func acknowledgementsLeft() {
         let handler = state.withLock { $0.onAcknowledged }
         handler?()

@@ -46,13 +46,13 @@ extension MQTTClient {
         let isOver = Mutex(false)
         do {
             let client = try MQTTClient(options)
-            try client.subscribe(filters.map { MQTTSubscription(filter: unshared($0), qos: 0) })
+            try client.subscribe(filters.map { MQTTSubscription(filter: String(unshared($0)), qos: 0) })
             try client.start(onMessage: { _ in .accepted }) { event in
                 switch event {
                 case .connected: answer.withLock { $0.problem = nil }
                 case .disconnected(let problem):
-                    let wasIn = answer.withLock { $0.problem == nil }
-                    if !wasIn { answer.withLock { $0.problem = problem } }
+                    // Also after it let us in: it may throw us out for what we ask for.
+                    answer.withLock { $0.problem = problem }
                     isOver.withLock { $0 = true }
                 case .subscriptionRefused(let filter, let reason):
                     answer.withLock { $0.refusedFilters[filter] = reason }
@@ -61,7 +61,13 @@ extension MQTTClient {
                 }
                 changed.set()
             }
-            client.await(message, timeout: timeout, changed) { isOver.withLock { $0 } }
+            let isAnswered = client.await(message, timeout: timeout, changed) { isOver.withLock { $0 } }
+            if !isAnswered {
+                let half = "the broker at \(place) let us in and did not answer all we asked for in "
+                answer.withLock {
+                    $0.problem = $0.problem ?? ConnectionProblem(.network, half + "\(timeout.inMilliseconds / 1000) s")
+                }
+            }
             client.stop(drainFor: .zero)
         } catch {
             return Welcome(problem: ConnectionProblem(.local, error.description))
@@ -69,8 +75,11 @@ extension MQTTClient {
         return answer.withLock { $0 }
     }
 
-    /// Publishes `message` once connected, and waits until it and all subscriptions are answered.
-    private func await(_ message: MQTTMessage?, timeout: Duration, _ changed: PipeSignal, isOver: () -> Bool) {
+    /// Publishes `message` once connected, and waits until it and all subscriptions are answered; false when they were
+    /// not.
+    private func await(
+        _ message: MQTTMessage?, timeout: Duration, _ changed: PipeSignal, isOver: () -> Bool
+    ) -> Bool {
         let start = ContinuousClock.now
         var message = message
         while start.duration(to: .now) < timeout, !isOver() {
@@ -79,16 +88,11 @@ extension MQTTClient {
                 try? publish(next, token: 1)
             }
             let isAnswered = state.withLock { $0.connected && $0.subscribing.isEmpty && $0.outstanding.isEmpty }
-            if isAnswered, message == nil { return }
+            if isAnswered, message == nil { return true }
             changed.clear()
             // A granted subscription signals nobody.
             _ = changed.wait(milliseconds: 20)
         }
-    }
-
-    private static func unshared(_ filter: String) -> String {
-        guard filter.hasPrefix("$share/") else { return filter }
-        let parts = filter.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-        return parts.count == 3 ? String(parts[2]) : filter
+        return false
     }
 }

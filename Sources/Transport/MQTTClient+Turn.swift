@@ -7,8 +7,10 @@ private let POLLRDHUP: Int32 = 0x2000
 extension MQTTClient {
     /// Messages that are taken up before they are stored together; a broker may have `receiveMaximum` on their way.
     static let mostTogether = 64
-    /// Bytes of their payloads, after which they are stored at once.
+    /// Bytes of them, after which they are stored at once.
     static let mostBytesTogether = 256 << 10
+    /// Bytes that a message is counted for beside its topic and payload, so that empty ones cannot pile up.
+    static let messageOverhead = 256
 
     /// One turn of the network: waits, reads what has arrived, has it stored, and only then writes.
     ///
@@ -25,7 +27,12 @@ extension MQTTClient {
         let failure = errno
         // Also when reading failed: what was read is here, and stored it need not come again.
         let isStored = pause()
-        defer { acknowledgementsLeft() }
+        defer {
+            // The caller's, who says it as the reason of a failure.
+            let failure = errno
+            acknowledgementsLeft()
+            errno = failure
+        }
         errno = failure
         guard code == MOSQ_ERR_SUCCESS.code, isStored else { return code }
         return write(handle)

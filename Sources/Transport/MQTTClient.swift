@@ -16,6 +16,8 @@ public final class MQTTClient: MessageTransport {
     struct Outstanding {
         var token: UInt64
         var bytes: Int
+        /// Messages of the broker that were acknowledged before: it reads what we send in order.
+        var deliveries: UInt64
     }
 
     struct State {
@@ -50,9 +52,17 @@ public final class MQTTClient: MessageTransport {
         var connections = 0
         var counters = TransportCounters()
         var delivered = DeliveryMemory()
+        /// What `delivered` had counted when this connection began.
+        var deliveredBefore: UInt64 = 0
+        /// For `takeConfirmed`.
+        var confirmed: [DeliveryMark] = []
         /// Messages handed over since the last pause: accepted, but perhaps not stored yet.
         var unstored: [DeliveryMark] = []
         var unstoredBytes = 0
+
+        mutating func confirm(_ counts: ClosedRange<UInt64>) {
+            confirmed = (confirmed + delivered.confirm(counts)).suffix(DeliveryMemory.capacity)
+        }
     }
 
     let state: Mutex<State>
@@ -112,6 +122,13 @@ public final class MQTTClient: MessageTransport {
     public func expectRedelivery(of marks: [DeliveryMark]) {
         state.withLock { state in
             for mark in marks { state.delivered.remember(mark) }
+        }
+    }
+
+    public func takeConfirmed() -> [DeliveryMark] {
+        state.withLock { state in
+            defer { state.confirmed = [] }
+            return state.confirmed
         }
     }
 
@@ -178,7 +195,8 @@ public final class MQTTClient: MessageTransport {
             // that then waits for the lock holds none of the locks that publishing takes inside libmosquitto.
             let (code, id) = handle.publish(message, version: options.protocolVersion)
             if let failure = Self.publishFailure(code, message) { return failure }
-            state.outstanding[id] = Outstanding(token: token, bytes: bytes)
+            state.outstanding[id] = Outstanding(
+                token: token, bytes: bytes, deliveries: state.delivered.count)
             state.outstandingBytes += bytes
             return nil
         }

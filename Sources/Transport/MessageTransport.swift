@@ -49,6 +49,10 @@ public protocol MessageTransport: Sendable {
     /// acknowledged without being handed over. The transport remembers by itself what it received in this run.
     func expectRedelivery(of marks: [DeliveryMark])
 
+    /// The messages that the broker will not send again, because our acknowledgement has arrived: whoever stores marks
+    /// forgets these. Since the last call, but the oldest when there are too many.
+    func takeConfirmed() -> [DeliveryMark]
+
     /// Starts connecting and never stops trying until `stop`; returns at once, also when the broker is away.
     ///
     /// - Parameters:
@@ -58,8 +62,9 @@ public protocol MessageTransport: Sendable {
     ///     acknowledgements leaves: what `onMessage` only collected is stored here, together. `.refused` refuses
     ///     every QoS 1 message since the last pause.
     ///   - onAcknowledged: called on the network thread when the acknowledgements of what `onPause` stored have left
-    ///     the process: what is done with the messages begins here. Before, an answer could be given and forgotten
-    ///     while the broker, after a crash, would still send its message again, and nobody would know it.
+    ///     the process, or when the connection failed before, or more has arrived than shall be held in memory: what is
+    ///     done with the messages begins here. Before, an answer could be given and forgotten while the broker, after
+    ///     a crash, would still send its message again, and nobody would know it.
     ///   - onEvent: called on the network thread.
     func start(
         onMessage: @escaping @Sendable (MQTTMessage) -> Acceptance,
@@ -97,6 +102,9 @@ public protocol MessageTransport: Sendable {
 }
 
 extension MessageTransport {
+    /// None: for a broker that never sends twice.
+    public func takeConfirmed() -> [DeliveryMark] { [] }
+
     /// As `start`, for a handler that stores each message by itself.
     public func start(
         onMessage: @escaping @Sendable (MQTTMessage) -> Acceptance,

@@ -5,7 +5,7 @@
 /// An invalid filter or topic matches nothing. Compares bytes, as a broker does: no Unicode normalisation.
 public func topicMatches(filter: String, topic: String) -> Bool {
     guard topicFilterProblem(filter) == nil, isValidTopic(topic) else { return false }
-    let filter = sharedFilterParts(filter)?.filter ?? filter[...]
+    let filter = unshared(filter)
     // String.split would allocate per level; a message is matched against every task's filters.
     var pattern = filter.utf8[...]
     var name = topic.utf8[...]
@@ -72,6 +72,9 @@ private func lengthOrCharacterProblem(_ text: String) -> String? {
 /// Splits `$share/group/filter`; nil when it is not of that form or a part is empty.
 ///
 /// On bytes: as Characters, a "/" with a combining mark behind it would not be found.
+/// A filter without its share group, if it has one.
+public func unshared(_ filter: String) -> Substring { sharedFilterParts(filter)?.filter ?? filter[...] }
+
 private func sharedFilterParts(_ filter: String) -> (group: Substring, filter: Substring)? {
     let bytes = filter.utf8
     guard bytes.starts(with: sharePrefix) else { return nil }

@@ -16,7 +16,6 @@ import Transport
 
     init() throws {
         folder = try TemporaryFolder()
-        try Child.run(["mosquitto_passwd", "-b", "-c", folder.path("passwords"), "martlet", "right"])
         try folder.write("user martlet\ntopic read door/#\n", to: "rules")
         try folder.write("user martlet\ntopic read other/#\ntopic write martlet/pi/#\n", to: "write-only")
         try folder.write("right", to: "right")
@@ -29,32 +28,14 @@ import Transport
     }
 
     private func broker(_ lines: [String]) throws -> BrokerHarness {
-        var settings = PrivateBroker.Settings()
-        settings.allowAnonymous = false
-        settings.extraLines = ["password_file \(folder.path("passwords"))"] + lines
-        return try BrokerHarness(settings)
+        try BrokerHarness(users: ["martlet": "right"], in: folder, lines)
     }
 
     private func configuration(_ url: String, password: String = "right", _ more: String = "") throws -> Configuration {
         let context = ConfigurationContext(
             hostname: "pi", isReadable: { _ in true }, readFile: { FileTree.machine.text($0) })
-        return try parse(
-            """
-            [device]
-            id = "pi"
-            [broker]
-            url = "\(url)"
-            username = "martlet"
-            password_file = "\(folder.path(password))"
-            \(more)
-            [[model]]
-            name = "m"
-            path = "/m.gguf"
-            [[task]]
-            name = "door"
-            subscribe = ["door/#"]
-            labels = ["routine", "unusual"]
-            """, context: context)
+        let login = "username = \"martlet\"\npassword_file = \"\(folder.path(password))\"\n"
+        return try parse(oneDoor(url, broker: login + more), context: context)
     }
 
     private func findings(_ url: String, password: String = "right", _ more: String = "") throws -> [String] {

@@ -36,6 +36,24 @@ let minimal = """
 
     """
 
+/// The device "pi" with one classify task, "door", on the broker `url`; `broker` are further lines of [broker].
+func oneDoor(_ url: String, broker: String = "") -> String {
+    """
+    [device]
+    id = "pi"
+    [broker]
+    url = "\(url)"
+    \(broker)
+    [[model]]
+    name = "m"
+    path = "/m.gguf"
+    [[task]]
+    name = "door"
+    subscribe = ["door/#"]
+    labels = ["routine", "unusual"]
+    """
+}
+
 @Suite struct ConfigurationReading {
     @Test func fillsInEveryDefault() throws {
         let configuration = try parse(minimal)

@@ -207,30 +207,33 @@ private let tasks = """
     }
 }
 
-@Suite struct ExtractorStores {
+@Suite struct SpecStores {
     @Test func tasksStayAndRequestsGiveWay() throws {
-        let tiny = try TinyModel(seed: 2)
-        let shared = SharedSession(try Session(model: tiny.model, context: 256, threads: 1))
         var made: [String] = []
-        let store = ExtractorStore()
-        func ask(_ prompt: String) throws {
-            let spec = ExtractSpec(model: "m", schema: #"{"const": 1}"#, prompt: prompt, maxTokens: 8)
-            _ = try store.extractor(spec) { () throws(TaskError) in
-                made.append(prompt)
-                return try Extractor(shared, schema: Array(spec.schema.utf8), prompt: prompt)
+        let store = SpecStore<String, String>(mostOthers: 2)
+        func ask(_ specs: [String]) throws {
+            for spec in specs {
+                let thing = try store.get(spec) { () throws(TaskError) in
+                    guard !spec.hasPrefix("bad") else { throw TaskError("bad") }
+                    made.append(spec)
+                    return "of \(spec)"
+                }
+                #expect(thing == "of \(spec)")
             }
         }
-        let tasks = ["t1", "t2", "t3"].map {
-            ExtractSpec(model: "m", schema: #"{"const": 1}"#, prompt: $0, maxTokens: 8)
-        }
-        store.keep(tasks)
-        for prompt in ["t1", "t2", "t3", "r1", "r2", "r1", "r3", "t1", "t2", "t3", "r1", "r2"] { try ask(prompt) }
+        store.keep(["t1", "t2", "t3"])
+        try ask(["t1", "t2", "t3", "r1", "r2", "r1", "r3", "t1", "t2", "t3", "r1", "r2"])
         #expect(made == ["t1", "t2", "t3", "r1", "r2", "r3", "r2"])
-        // What is in both configurations is not compiled again.
-        store.keep(Array(tasks.prefix(1)))
+        // What cannot be made takes nobody's place for good.
+        for number in 0..<5 { #expect(throws: TaskError.self) { try ask(["bad\(number)"]) } }
         made = []
-        for prompt in ["t1", "t2", "r1"] { try ask(prompt) }
-        #expect(made == ["t2", "r1"])
+        try ask(["t1", "r4", "r5", "r4", "r5"])
+        #expect(made == ["r4", "r5"])
+        // What is in both configurations is not made again.
+        store.keep(["t1"])
+        made = []
+        try ask(["t1", "t2", "r5"])
+        #expect(made == ["t2", "r5"])
     }
 }
 

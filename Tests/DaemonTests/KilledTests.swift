@@ -75,20 +75,7 @@ import Transport
     /// A daemon that lives as long as `life` takes, and is killed if that returns.
     private static func live(_ life: (Daemon) throws -> Void) throws {
         let words = String(cString: try #require(getenv(variable))).split(separator: " ")
-        let configuration = try parse(
-            """
-            [device]
-            id = "pi"
-            [broker]
-            url = "mqtt://127.0.0.1:\(words[0])"
-            [[model]]
-            name = "m"
-            path = "/m.gguf"
-            [[task]]
-            name = "door"
-            subscribe = ["door/#"]
-            labels = ["routine", "unusual"]
-            """)
+        let configuration = try parse(oneDoor("mqtt://127.0.0.1:\(words[0])"))
         var options = configuration.mqttOptions
         options.backoffMilliseconds = 50...400
         let parts = DaemonParts(

@@ -56,6 +56,22 @@ import Transport
         #expect(try ledger(boot: "00000000-0000-0000-0000-000000000002").suspicion(of: bad) == nil)
     }
 
+    /// The daemon starts on a full disk, and what it works on is still written, over what stood there.
+    @Test(.enabled(if: SmallDisk.isPermitted, "mounting a tmpfs is not permitted")) func aFullDiskOnlyForgets() throws {
+        let disk = try #require(SmallDisk(on: folder.root, "size=256k"))
+        defer { disk.unmount() }
+        try die(over: [bad], crashing: true)
+        var filler = 0
+        while (try? folder.write([UInt8](repeating: 1, count: 4096), to: "fill\(filler)")) != nil { filler += 1 }
+        try #require(filler < 64)
+        #expect(throws: (any Error).self) { try folder.write("x", to: "full") }
+        #expect(try ledger().suspicion(of: bad) == .init(crashes: 1))
+        // That run left nothing in work.
+        #expect(try ledger().suspicion(of: bad) == nil)
+        try die(over: [bad], crashing: true)
+        #expect(try ledger().suspicion(of: bad) == .init(crashes: 1))
+    }
+
     @Test func damagedFilesAreReadAsFarAsTheyGo() throws {
         for seed in 0..<30 {
             var random = SplitMix(state: UInt64(seed))

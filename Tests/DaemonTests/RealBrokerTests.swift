@@ -14,30 +14,26 @@ import Transport
         let daemon: Daemon
         let gate = Gate()
 
-        /// - Parameter port: of something between it and the broker.
-        init(_ broker: BrokerHarness, spool: Spool, port: Int? = nil, keepAlive: Int = 60) throws {
-            let configuration = try parse(
-                """
-                [device]
-                id = "pi"
-                [broker]
-                url = "mqtt://127.0.0.1:\(port ?? broker.port)"
-                [[model]]
-                name = "m"
-                path = "/m.gguf"
-                [[task]]
-                name = "door"
-                subscribe = ["door/#"]
-                labels = ["routine", "unusual"]
-                """)
+        /// - Parameters:
+        ///   - port: of something between it and the broker.
+        ///   - reloaded: the configuration that a reload finds.
+        init(
+            _ broker: BrokerHarness, spool: Spool, port: Int? = nil, keepAlive: Int = 60, reloaded: String? = nil
+        ) throws {
+            let configuration = try parse(oneDoor("mqtt://127.0.0.1:\(port ?? broker.port)"))
             var options = configuration.mqttOptions
             options.backoffMilliseconds = 50...400
             options.keepAlive = keepAlive
             let gate = gate
-            let parts = DaemonParts(
+            var parts = DaemonParts(
                 transport: try MQTTClient(options), spool: spool,
                 makeRunner: { (models, _) throws(DaemonError) in FakeRunner(models, gate: gate) },
                 logger: Logger(label: "test") { _ in SilentLog() })
+            if let reloaded {
+                parts.loadConfiguration = { () throws(ConfigurationError) in
+                    try Configuration.parse(Array(reloaded.utf8), file: "m.toml", context: testContext)
+                }
+            }
             daemon = Daemon(configuration, parts)
             try daemon.start()
         }
@@ -68,12 +64,33 @@ import Transport
         #expect(running.daemon.parts.transport.isConnected == false)
     }
 
+    /// A new login needs a new connection; what the reload says goes out over the old one before.
+    @Test func aReloadThatConnectsAnewIsAnsweredAndUnsubscribes() throws {
+        let broker = try BrokerHarness()
+        defer { broker.stop() }
+        let other = oneDoor("mqtt://127.0.0.1:\(broker.port)", broker: "username = \"other\"")
+        let running = try Running(broker, spool: .inMemory(), reloaded: other.replacing("door/#", with: "hall/#"))
+        let ear = try broker.subscriber("martlet/#", ["-v", "-q", "1"])
+        let transport = running.daemon.parts.transport
+        try wait { transport.isConnected }
+        try broker.publish("martlet/pi/request/reload", "{}", ["-q", "1"])
+        try wait { ear.output.contains("martlet/pi/response/reload {\"status\":\"ok\"") }
+        try wait { transport.counters.reconnects == 1 && transport.isConnected }
+        try broker.publish("door/a", "unusual", ["-q", "1"])
+        try broker.publish("hall/a", "unusual", ["-q", "1", "-r"])
+        try wait { !Self.lines(ear, containing: "task/door/result {").isEmpty }
+        #expect(Self.lines(ear, containing: "task/door/result {").allSatisfy { $0.contains("hall/a") })
+        #expect(transport.counters.received == 2)
+        running.daemon.stop()
+    }
+
     @Test func resultsMadeWhileTheBrokerIsAwayArriveLater() throws {
         let broker = try BrokerHarness()
         defer { broker.stop() }
         let running = try Running(broker, spool: .inMemory())
         try wait { running.daemon.parts.transport.isConnected }
-        try broker.publish("door/a", "block unusual", ["-q", "1"])
+        // Retained: being connected is not yet being subscribed. It goes with this broker, which keeps nothing.
+        try broker.publish("door/a", "block unusual", ["-q", "1", "-r"])
         // Alone: what arrives before it is taken would be computed in its company.
         try wait { running.gate.seen.count == 1 }
         for number in 1...4 { try broker.publish("door/a", "routine \(number)", ["-q", "1"]) }

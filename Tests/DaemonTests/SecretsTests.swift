@@ -15,22 +15,8 @@ import Transport
     private let wrong = "falsch-4711-ÜmläutÉ"
 
     private func text(_ folder: TemporaryFolder, port: Int, _ more: String = "") -> String {
-        """
-        [device]
-        id = "pi"
-        [broker]
-        url = "mqtt://127.0.0.1:\(port)"
-        username = "martlet"
-        password_file = "\(folder.path("password"))"
-        \(more)
-        [[model]]
-        name = "m"
-        path = "/m.gguf"
-        [[task]]
-        name = "door"
-        subscribe = ["door/#"]
-        labels = ["routine", "unusual"]
-        """
+        let login = "username = \"martlet\"\npassword_file = \"\(folder.path("password"))\"\n"
+        return oneDoor("mqtt://127.0.0.1:\(port)", broker: login + more)
     }
 
     private func context(credentials: String? = nil) -> ConfigurationContext {
@@ -44,12 +30,7 @@ import Transport
     /// A whole life with a broker that wants a password: refused, corrected by a reload, restarted, stopped.
     @Test func noLogStatusTopicOrAnswerEverHoldsThePassword() throws {
         let folder = try TemporaryFolder()
-        try Child.run(["mosquitto_passwd", "-b", "-c", folder.path("passwords"), "martlet", secret])
-        try Child.run(["mosquitto_passwd", "-b", folder.path("passwords"), "observer", "observer"])
-        var settings = PrivateBroker.Settings()
-        settings.allowAnonymous = false
-        settings.extraLines = ["password_file \(folder.path("passwords"))"]
-        let broker = try BrokerHarness(settings)
+        let broker = try BrokerHarness(users: ["martlet": secret, "observer": "observer"], in: folder)
         try folder.write(wrong + "\n", to: "password")
         let context = context()
         let source = text(folder, port: broker.port)

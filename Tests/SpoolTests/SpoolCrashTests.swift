@@ -77,25 +77,11 @@ import Testing
         return try Child.run(["sqlite3", path + ".copy", "PRAGMA integrity_check;"]).filter { $0 != "\n" }
     }
 
-    /// Mounting needs CAP_SYS_ADMIN; found out by doing it.
-    static let canMount: Bool = {
-        guard let folder = try? TemporaryFolder(), mount(on: folder.root) else {
-            print("spool: the full-disk test cannot run: mounting a tmpfs is not permitted here (needs root)")
-            return false
-        }
-        umount2(folder.root, Int32(MNT_DETACH))
-        return true
-    }()
-
-    private static func mount(on folder: String) -> Bool {
-        Glibc.mount("tmpfs", folder, "tmpfs", 0, "size=1m") == 0
-    }
-
-    @Test(.enabled(if: canMount, "mounting a tmpfs is not permitted")) func aFullDiskIsReportedAndRecoveredFrom() throws
-    {
+    @Test(.enabled(if: SmallDisk.isPermitted, "mounting a tmpfs is not permitted"))
+    func aFullDiskIsReportedAndRecoveredFrom() throws {
         let folder = try TemporaryFolder()
-        try #require(Self.mount(on: folder.root))
-        defer { umount2(folder.root, Int32(MNT_DETACH)) }
+        let disk = try #require(SmallDisk(on: folder.root, "size=1m"))
+        defer { disk.unmount() }
         let path = folder.path("spool.db")
         let spool = try Spool(path: path, limitBytes: 64 << 20) { Issue.record("\($0)") }
         var accepted: [SpooledEvent] = []
@@ -114,7 +100,7 @@ import Testing
         #expect(failures > 0 && accepted.count > 10, "\(accepted.count) accepted, \(failures) refused")
         #expect(try spool.pendingEvents(limit: 1000).events == accepted)
         // Room appears, by someone else's file or by answers; the spool goes on.
-        #expect(Glibc.mount("tmpfs", folder.root, "tmpfs", UInt(MS_REMOUNT), "size=8m") == 0)
+        #expect(disk.remount("size=8m"))
         let fresh = event(1000)
         try spool.accept(fresh)
         for item in accepted { try spool.complete(item.key, messages: []) }
@@ -125,14 +111,16 @@ import Testing
     }
 
     /// What a killed daemon left on a disk that is full can be opened, read and emptied.
-    @Test(.enabled(if: canMount, "mounting a tmpfs is not permitted")) func aFullDiskCanBeStartedOn() throws {
+    @Test(.enabled(if: SmallDisk.isPermitted, "mounting a tmpfs is not permitted")) func aFullDiskCanBeStartedOn()
+        throws
+    {
         let before = try TemporaryFolder()
         let spool = try Spool(path: before.path("spool.db"), limitBytes: 8 << 20, durability: .processDeath)
         let events = (0..<300).map { event($0, bytes: 3000) }
         for item in events { try spool.accept(item) }
         let folder = try TemporaryFolder()
-        try #require(Glibc.mount("tmpfs", folder.root, "tmpfs", 0, "size=4m") == 0)
-        defer { umount2(folder.root, Int32(MNT_DETACH)) }
+        let disk = try #require(SmallDisk(on: folder.root, "size=4m"))
+        defer { disk.unmount() }
         // As they are at this moment, without a close.
         for name in ["spool.db", "spool.db-wal"] { try folder.write(before.bytes(name), to: name) }
         try? folder.write([UInt8](repeating: 0, count: 4 << 20), to: "filler")

@@ -143,7 +143,8 @@ import Testing
     /// The transport may still name messages of the damaged file: theirs must not be ids of new ones.
     @Test func idsGoOnBehindADamagedFile() throws {
         let folder = try TemporaryFolder(inMemory: true)
-        let spool = try Spool(path: folder.path("spool.db"), limitBytes: 8 << 20) { _ in }
+        let warnings = Mutex(0)
+        let spool = try Spool(path: folder.path("spool.db"), limitBytes: 8 << 20) { _ in warnings.withLock { $0 += 1 } }
         let answer = SpooledMessage(topic: "out", payload: [1])
         let ids = try (0..<5).map { _ in try spool.enqueue(answer) }
         try spool.acknowledge(ids)
@@ -156,5 +157,6 @@ import Testing
         // Reading finds it, unless SQLite has the pages in its cache.
         for _ in 0..<3 { _ = try? spool.pendingEvents(limit: 1000) }
         #expect(try spool.enqueue(answer) > ids[4])
+        #expect(warnings.withLock { $0 } == 1, "the damage was not met")
     }
 }

@@ -172,6 +172,19 @@ func event(_ number: Int, task: String = "t", priority: Int = 5, bytes: Int = 20
         #expect(try again.recentDeliveries().isEmpty)
     }
 
+    /// Deliveries that will not come again, or that must count as new when they do.
+    @Test func deliveriesAreForgottenWithWhatTheyBrought() throws {
+        let spool = try Spool(path: TemporaryFolder().path("spool.db"), limitBytes: 1 << 20)
+        let marks = (1...4).map { SpooledDelivery(packetID: 1, digest: $0) }
+        let events = [event(1), event(2)]
+        try spool.accept(events, deliveries: marks)
+        let id = try spool.complete(events[0].key, messages: [SpooledMessage(topic: "out", payload: [1])])
+        try spool.acknowledge(id, deliveries: Array(marks.prefix(2)))
+        #expect(try spool.recentDeliveries() == Array(marks.suffix(2)))
+        try spool.takeBack([events[1].key], deliveries: [marks[3]])
+        #expect(try spool.recentDeliveries() == [marks[2]] && spool.counts().events == 0)
+    }
+
     @Test func anotherProcessesSpoolIsNotOpened() throws {
         let folder = try TemporaryFolder()
         let path = folder.path("spool.db")

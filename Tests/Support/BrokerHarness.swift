@@ -10,6 +10,18 @@ public final class BrokerHarness: Sendable {
         broker = try PrivateBroker(settings)
     }
 
+    /// A broker that only lets in `users`, each with a password; their file is made in `folder`. `lines` go into its
+    /// configuration.
+    public convenience init(users: [String: String], in folder: TemporaryFolder, _ lines: [String] = []) throws {
+        let file = folder.path("passwords")
+        try folder.write("", to: "passwords")
+        for (user, password) in users { try Child.run(["mosquitto_passwd", "-b", file, user, password]) }
+        var settings = PrivateBroker.Settings()
+        settings.allowAnonymous = false
+        settings.extraLines = ["password_file \(file)"] + lines
+        try self.init(settings)
+    }
+
     public var port: Int { broker.port }
     public func stop() { broker.stop() }
     public func kill() { broker.kill() }

@@ -102,11 +102,7 @@ import Testing
     @Test(arguments: MQTTClientTests.versions)
     func aWrongPasswordIsNamedAndTriedAgain(_ version: MQTTOptions.ProtocolVersion) throws {
         let folder = try TemporaryFolder()
-        try Child.run(["mosquitto_passwd", "-b", "-c", folder.path("passwords"), "martlet", "right"])
-        var settings = PrivateBroker.Settings()
-        settings.allowAnonymous = false
-        settings.extraLines = ["password_file \(folder.path("passwords"))"]
-        let harness = try BrokerHarness(settings)
+        let harness = try BrokerHarness(users: ["martlet": "right"], in: folder)
         func tries(_ password: String?) throws -> Recorder {
             let options = harness.options("guest", version: version).with {
                 $0.username = password == nil ? nil : "martlet"

@@ -100,11 +100,24 @@ import Testing
         #expect(moved?.reason.contains("\"other.example\"") == true && moved?.retry == .never)
     }
 
+    /// A broker may let us in and throw us out for what we then ask for.
+    @Test func aProbeIsToldWhyTheBrokerEndedItLater() throws {
+        let connect = ScriptedServer.Step(after: 1) { _ in [0x20, 3, 0, 0, 0] }
+        // 162: wildcard subscriptions are not supported.
+        let subscribe = ScriptedServer.Step(after: 8) { _ in [0xE0, 2, 0xA2, 0] }
+        let server = try ScriptedServer([[connect, subscribe], []])
+        let welcome = MQTTClient.welcome(options(server.port, .v5), filters: ["a/#"], timeout: .seconds(20))
+        #expect(welcome.problem?.retry == .never, "\(welcome)")
+        let silent = try ScriptedServer([[connect]])
+        let half = MQTTClient.welcome(options(silent.port, .v5), filters: ["a/#"], timeout: .seconds(1))
+        #expect(half.problem?.reason.contains("did not answer all") == true, "\(half)")
+    }
+
     @Test func whatDoesNotSpeakMQTTIsNamed() throws {
         // Some of it looks like the beginning of a packet, so that the time must run out.
         for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n"] {
             let problem = try problem(Array(answer.utf8), .v5, connections: 1, timeout: 2)
-            #expect(problem?.retry == .soon, "\(problem as Any)")
+            #expect(problem?.retry == .soon && problem?.fault == .network, "\(problem as Any)")
         }
     }
 

@@ -165,11 +165,7 @@ import Testing
 
     @Test func anotherPasswordIsTakenOverByRenewing() throws {
         let folder = try TemporaryFolder()
-        try Child.run(["mosquitto_passwd", "-b", "-c", folder.path("passwords"), "martlet", "right"])
-        var settings = PrivateBroker.Settings()
-        settings.allowAnonymous = false
-        settings.extraLines = ["password_file \(folder.path("passwords"))"]
-        let harness = try BrokerHarness(settings)
+        let harness = try BrokerHarness(users: ["martlet": "right"], in: folder)
         let wrong = harness.options("guest").with {
             ($0.username, $0.password) = ("martlet", "wrong")
             $0.backoffMilliseconds = 600_000...600_000

@@ -248,10 +248,22 @@ final class Outbox: Sendable {
             state.isConnected = false
             state.epoch += 1
             state.inFlight = []
-            defer { state.direct = [:] }
-            return state.direct.sorted { $0.key < $1.key }.map(\.value)
+            defer { (state.direct, state.overflow) = ([:], []) }
+            // What was held comes before it: there may be room for it by now.
+            return state.overflow + state.direct.sorted { $0.key < $1.key }.map(\.value)
         }
         keep(orphans)
+    }
+
+    /// The last attempt to keep what is held in memory; what finds no room now is lost with the process.
+    func stop() {
+        disconnected()
+        let held = state.withLock { state in
+            defer { state.overflow = [] }
+            state.lost += state.overflow.count
+            return state.overflow.count
+        }
+        if held > 0 { log.error("\(held) results are lost: the spool has no room for them, and the process ends") }
     }
 
     /// The broker has a message.
@@ -286,8 +298,10 @@ final class Outbox: Sendable {
             return state.acknowledged
         }
         guard !ids.isEmpty else { return }
+        // With the results that confirm them: a write of their own would wear the card for little.
+        let confirmed = transport.takeConfirmed().map { SpooledDelivery(packetID: $0.packetID, digest: $0.digest) }
         do {
-            try spool.acknowledge(ids)
+            try spool.acknowledge(ids, deliveries: confirmed)
             state.withLock { $0.settled.removed(ids) }
         } catch {
             // Still filtered out in this process; after a restart they are published twice at worst.

@@ -170,12 +170,13 @@ final class Engine: Sendable {
                 progress.begin()
                 if let budget { runner.apply(budget) }
                 let start = time.monotonic()
-                ledger?.begin(jobs.flatMap(\.spooledKeys), at: .engine)
+                let keys = jobs.flatMap(\.spooledKeys)
+                ledger?.begin(keys, at: .engine)
                 let outcomes = run(jobs, on: runner)
                 let work = time.monotonic() - start
                 if case .classify = jobs.first?.work { pace.note(jobs.count, work) }
                 onOutcomes(outcomes)
-                ledger?.end(at: .engine)
+                ledger?.end(keys, at: .engine)
                 scheduler.finish()
                 progress.rest()
                 rest(after: work)

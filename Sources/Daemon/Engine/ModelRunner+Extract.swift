@@ -18,7 +18,7 @@ extension ModelRunner {
 
     func extractor(_ spec: ExtractSpec) throws(TaskError) -> Extractor {
         loaded[spec.model]?.shared.savesStates = !spec.isRequest
-        return try extractors.extractor(spec) { () throws(TaskError) in
+        return try extractors.get(spec) { () throws(TaskError) in
             guard let shared = loaded[spec.model]?.shared else {
                 throw TaskError("there is no model named \(spec.model)")
             }

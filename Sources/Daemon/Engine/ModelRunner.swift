@@ -15,22 +15,15 @@ final class ModelRunner: TaskRunner {
         let shared: SharedSession
     }
 
-    /// Classifiers that may be kept: each has a trie and its calibration, some tens of KB. Tasks have one each; the
-    /// others are made by requests and replaced by later ones.
-    static let mostClassifiers = 64
-
     private(set) var loaded: [String: Loaded] = [:]
     private var order: [String] = []
-    private var classifiers: [ClassifierSpec: Classifier] = [:]
-    private var summarizers: [SummarySpec: Summarizer] = [:]
-    let extractors = ExtractorStore()
+    /// Beside the tasks', some for requests: a classifier has a trie and its calibration, some tens of KB; an extractor
+    /// some MB of masks and states by and by.
+    private let classifiers = SpecStore<ClassifierSpec, Classifier>(mostOthers: 16)
+    private let summarizers = SpecStore<SummarySpec, Summarizer>(mostOthers: 4)
+    let extractors = SpecStore<ExtractSpec, Extractor>(mostOthers: 2)
     /// By model and names.
     private var adapters: [[String]: [ScaledAdapter]] = [:]
-    private static let mostSummarizers = 16
-    /// Those that the configuration asks for; all others are of requests.
-    private var taskSpecs: (classify: Set<ClassifierSpec>, summarize: Set<SummarySpec>) = ([], [])
-    /// Least recently used first.
-    private var recentSpecs: [ClassifierSpec] = []
     let isCancelled: @Sendable () -> Bool
 
     /// Maps and checks every model; weights stay in the page cache, and the cache of a session is taken page by page.
@@ -120,8 +113,8 @@ final class ModelRunner: TaskRunner {
     /// Computes each classifier's prefix and calibration, so that the first event does not wait for them.
     func prepare(_ tasks: [TaskSection]) {
         extractors.keep(tasks.filter { $0.kind == .extract }.map(\.extractSpec))
-        taskSpecs.classify = Set(tasks.filter { $0.kind == .classify }.map(\.classifierSpec))
-        taskSpecs.summarize = Set(tasks.filter { $0.kind == .summarize }.map(\.summarySpec))
+        classifiers.keep(tasks.filter { $0.kind == .classify }.map(\.classifierSpec))
+        summarizers.keep(tasks.filter { $0.kind == .summarize }.map(\.summarySpec))
         for task in tasks where !isCancelled() {
             // A task that cannot be prepared says why with its first event.
             switch task.kind {
@@ -175,15 +168,13 @@ final class ModelRunner: TaskRunner {
             summary: summary.text, grounded: summary.grounded, source: summary.source.rawValue, effort: effort)
     }
 
-    /// The summariser of a task, whose prompt's state is kept; requests make others, so all are dropped at a bound.
+    /// The summariser of a task, whose prompt's state is kept, or of a request.
     private func summarizer(_ spec: SummarySpec, on shared: SharedSession) throws(TaskError) -> Summarizer {
-        shared.savesStates = taskSpecs.summarize.contains(spec)
-        if let known = summarizers[spec] { return known }
-        if summarizers.count >= Self.mostSummarizers { summarizers.removeAll() }
-        let made = try Summarizer(
-            shared, prompt: spec.prompt, mostTokens: spec.maxTokens, adapters: adapters(spec.lora, of: spec.model))
-        summarizers[spec] = made
-        return made
+        shared.savesStates = summarizers.isTask(spec)
+        return try summarizers.get(spec) { () throws(TaskError) in
+            try Summarizer(
+                shared, prompt: spec.prompt, mostTokens: spec.maxTokens, adapters: adapters(spec.lora, of: spec.model))
+        }
     }
 
     /// A task's adapters, opened once for all tasks that name them; nil for the model's.
@@ -201,20 +192,14 @@ final class ModelRunner: TaskRunner {
     }
 
     private func classifier(_ spec: ClassifierSpec) throws(EventFailure) -> Classifier {
-        recentSpecs.removeAll { $0 == spec }
-        recentSpecs.append(spec)
         guard let shared = loaded[spec.model]?.shared else { throw .engine("there is no model named \(spec.model)") }
-        shared.savesStates = taskSpecs.classify.contains(spec)
-        if let known = classifiers[spec] { return known }
-        if classifiers.count >= Self.mostClassifiers {
-            classifiers[recentSpecs.removeFirst()] = nil
-        }
+        shared.savesStates = classifiers.isTask(spec)
         do throws(TaskError) {
-            let made = try Classifier(
-                shared, labels: spec.labels, prompt: .instruction(spec.prompt),
-                adapters: adapters(spec.lora, of: spec.model))
-            classifiers[spec] = made
-            return made
+            return try classifiers.get(spec) { () throws(TaskError) in
+                try Classifier(
+                    shared, labels: spec.labels, prompt: .instruction(spec.prompt),
+                    adapters: adapters(spec.lora, of: spec.model))
+            }
         } catch {
             throw .engine(error.description)
         }

@@ -65,15 +65,18 @@ extension Intake {
     /// Answers an event that the process died of with that, and keeps it for whoever looks for the fault.
     private func setAside(_ stored: SpooledEvent, _ suspicion: WorkLedger.Suspicion, _ task: TaskSection) {
         let deaths = suspicion.crashes + suspicion.kills
-        setAsideCount.add(1, ordering: .relaxed)
-        do throws(SystemError) {
-            try ledger?.keep(stored, suspicion)
-        } catch {
-            log.error("an event that is set aside cannot be kept: \(error)", every: "quarantine")
+        let count = setAsideCount.add(1, ordering: .relaxed).newValue
+        // A window may have thousands, and each that is kept waits for the card.
+        if count <= WorkLedger.mostKept {
+            do throws(SystemError) {
+                try ledger?.keep(stored, suspicion)
+            } catch {
+                log.error("an event that is set aside cannot be kept: \(error)", every: "quarantine")
+            }
         }
         log.error(
             "the event \(stored.id) of \(stored.topic) is set aside: the process died \(deaths) times while it worked on "
-                + "it. It is kept in the folder quarantine, beside the spool", task: task.name)
+                + "it. It is kept in the folder quarantine, beside the spool", task: task.name, every: "set aside")
         fail(job(of: Event(stored), for: task, isSpooled: true), .quarantined(deaths: deaths))
     }
 

@@ -112,7 +112,7 @@ final class Intake: Sendable {
 
     /// Whether a filter begins with a wildcard.
     static func isWild(_ filter: String) -> Bool {
-        unshared(filter).hasPrefix("#") || unshared(filter).hasPrefix("+")
+        ["#", "+"].contains(unshared(filter).prefix(1))
     }
 
     /// From now on events are only stored.
@@ -186,9 +186,14 @@ final class Intake: Sendable {
             case .request(let message):
                 guard isOpen, let request = Request(message, base: base, rules: rules) else { continue }
                 requests.handle(request)
-            case .event(let arrived) where shed.contains(arrived.event.id): answerAsShed(arrived)
+            case .event(let arrived) where shed.contains(arrived.event.id):
+                answerAsShed(arrived)
+                closeWindows(arrived)
             // While the daemon stops, what is stored waits for the next start.
-            case .event(let arrived): if isOpen { hand(arrived) }
+            case .event(let arrived):
+                guard isOpen else { continue }
+                hand(arrived)
+                closeWindows(arrived)
             }
         }
     }
@@ -211,6 +216,9 @@ final class Intake: Sendable {
                 process(arrived.event, payload: payload, for: task, isSpooled: !arrived.events.isEmpty)
             }
         }
+    }
+
+    private func closeWindows(_ arrived: Arrived) {
         for name in arrived.closing {
             guard let window = windows.close(name) else {
                 log.info("\(name): the window has no events")
@@ -235,22 +243,30 @@ final class Intake: Sendable {
         }
         // One after the other, so that the more important find room.
         var shed: Set<String> = []
-        var stored: [SpooledEvent.Key] = []
+        var stored: [Arrived] = []
         for arrived in all {
             do throws(SpoolError) {
                 try store(arrived)
-                stored += arrived.events.map(\.key)
+                stored.append(arrived)
             } catch {
                 log.error("an event cannot be spooled: \(error)", every: "spool")
                 guard case .full = error, !isCrowded() else {
-                    // All are refused and come again: what is stored would be answered twice.
-                    for key in stored { discard(key) }
+                    // All are refused and come again: what is stored would be answered twice, or taken for known.
+                    take(back: stored)
                     return nil
                 }
                 shed.insert(arrived.event.id)
             }
         }
         return shed
+    }
+
+    private func take(back stored: [Arrived]) {
+        do throws(SpoolError) {
+            try spool.takeBack(stored.flatMap(\.events).map(\.key), deliveries: stored.map(\.delivery))
+        } catch {
+            log.error("the spool cannot be written: \(error)", every: "spool")
+        }
     }
 
     /// Stores an event for its tasks; when the spool is full, what waits with less importance makes room.
@@ -276,7 +292,7 @@ final class Intake: Sendable {
         var job = job(of: event, for: task, isSpooled: isSpooled)
         job.isSuspect = isSuspect
         if isSpooled { ledger?.begin(job.spooledKeys, at: .intake) }
-        defer { if isSpooled { ledger?.end(at: .intake) } }
+        defer { if isSpooled { ledger?.end(job.spooledKeys, at: .intake) } }
         let payload = payload()
         do throws(EventFailure) {
             switch task.kind {
@@ -297,10 +313,4 @@ final class Intake: Sendable {
             fail(job, error)
         }
     }
-}
-
-/// A filter without its share group.
-private func unshared(_ filter: String) -> Substring {
-    guard filter.hasPrefix("$share/") else { return filter[...] }
-    return filter.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).last ?? ""
 }

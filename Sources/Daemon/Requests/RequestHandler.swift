@@ -66,7 +66,7 @@ struct RequestHandler: Sendable {
             labels.allSatisfy({ !$0.isEmpty && $0.utf8.count <= 200 })
         else { throw RequestError("labels must be 2 to 64 different strings") }
         let spec = ClassifierSpec(
-            model: try model(request, configuration), labels: labels, prompt: try request.string("prompt"))
+            model: try model(request, configuration), labels: labels, prompt: try prompt(request))
         queue(.classify(try request.text(), spec), task: nil, request)
     }
 
@@ -75,7 +75,7 @@ struct RequestHandler: Sendable {
         let now = time.wall()
         let event = WindowEvent(received: now, topic: try request.string("topic") ?? "", text: try request.text())
         let spec = SummarySpec(
-            model: try model(request, configuration), prompt: try request.string("prompt"),
+            model: try model(request, configuration), prompt: try prompt(request),
             maxTokens: try request.integer("max_tokens", in: 1...1024) ?? 60)
         let task = TaskSection(name: "", kind: .summarize, model: spec.model, subscribe: [])
         let window = ClosedWindow(

@@ -33,11 +33,6 @@ public final class WorkLedger: Sendable {
         public var isEnough: Bool { crashes >= 2 || crashes + kills >= 5 }
     }
 
-    private struct Line {
-        var key: SpooledEvent.Key
-        var suspicion: Suspicion
-    }
-
     /// The engine may have a whole window in work; more keys than fit are not remembered.
     static let mostBytes = 1 << 20
 
@@ -61,10 +56,17 @@ public final class WorkLedger: Sendable {
             }
         }
         self.suspects = Mutex(suspects)
-        try Self.save(suspects, in: folder)
-        // Only after that: a death in between counts twice rather than not at all.
-        descriptor = open(folder + "/work", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        do {
+            try Self.save(suspects, in: folder)
+        } catch {
+            // As below: a full disk must not keep the daemon from starting. It counts again from what was there.
+            guard error.isFull else { throw error }
+        }
+        // Only after that: a death in between counts twice rather than not at all. Not truncated: what is written over
+        // needs no room, and so is written on a full disk too.
+        descriptor = open(folder + "/work", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SystemError("create", folder + "/work") }
+        for place in [Place.intake, .engine] { end(at: place) }
         write([UInt8(ascii: "-")] + Array(bootID.utf8.prefix(36)), at: 0)
     }
 
@@ -89,7 +91,13 @@ public final class WorkLedger: Sendable {
         write(bytes + [0], at: place.rawValue)
     }
 
-    /// Says that this work is done: its answers are in the spool.
+    /// Says that this work is done: its answers are in the spool. Not said of work without such events, for which
+    /// nothing was written: the card would be written for each.
+    func end(_ keys: [SpooledEvent.Key], at place: Place) {
+        if !keys.isEmpty { end(at: place) }
+    }
+
+    /// Says that nothing is in work.
     func end(at place: Place) { write([0], at: place.rawValue) }
 
     /// From now on a fatal signal leaves its mark before the process dies of it. Once for a process.
@@ -108,7 +116,10 @@ public final class WorkLedger: Sendable {
         try? Self.save(left, in: folder)
     }
 
-    /// Keeps a bad event for whoever wants to find the fault; of many, the newest 32.
+    /// Bad events that are kept; of more, the newest.
+    static let mostKept = 32
+
+    /// Keeps a bad event for whoever wants to find the fault.
     func keep(_ event: SpooledEvent, _ suspicion: Suspicion) throws(SystemError) {
         let quarantine = folder + "/quarantine"
         try makeFolders(quarantine)
@@ -120,7 +131,7 @@ public final class WorkLedger: Sendable {
         try file.append(event.payload)
         try file.commit()
         // Ids sort by time.
-        for old in FileTree.machine.names(in: quarantine).dropLast(32) { unlink("\(quarantine)/\(old)") }
+        for old in FileTree.machine.names(in: quarantine).dropLast(Self.mostKept) { unlink("\(quarantine)/\(old)") }
     }
 
     private static func isPlain(_ character: Character) -> Bool {

@@ -45,9 +45,10 @@ extension Daemon {
 
     private func finishReload(from old: Configuration, to new: Configuration, failure: DaemonError?) {
         defer { parts.notifier.ready() }
-        if let failure { return log.error("the configuration is not reloaded: \(failure). The old one stays") }
-        // SIGHUP also means: the certificates are new, or try again now.
-        parts.transport.renew(new.mqttOptions)
+        if let failure {
+            log.error("the configuration is not reloaded: \(failure). The old one stays")
+            return live.answer(.failure(RequestError(failure.description)))
+        }
         let before = Set(Intake.filters(old))
         let after = Intake.filters(new)
         intake.configure(new)
@@ -63,6 +64,10 @@ extension Daemon {
         publishInfo()
         if new.models != old.models { pack(new.models) }
         log.notice("the configuration is reloaded: \(new.tasks.count) tasks")
+        live.answer(.success(.object(JSONObject())))
+        // SIGHUP also means: the certificates are new, or try again now. Last, because what is sent after it goes into
+        // a connection that is given up: subscriptions, and the answer to who asked for this.
+        parts.transport.renew(new.mqttOptions)
     }
 
     private func forgetTasks(gone: Set<String>) {

@@ -30,7 +30,7 @@ extension Daemon {
         wait(atMost: limits.publish) { outbox.isEmpty || !parts.transport.isConnected }
         parts.transport.stop(drainFor: limits.publish)
         // What went out without an acknowledgement is spooled for the next start.
-        outbox.disconnected()
+        outbox.stop()
         outbox.removeAcknowledged()
         parts.spool.close()
         // Not a death, also where the engine was left computing.

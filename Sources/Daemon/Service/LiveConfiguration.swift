@@ -52,7 +52,7 @@ final class LiveConfiguration: Sendable {
     /// What a reload request sets off.
     func onReload(_ begin: @escaping @Sendable () -> Void) { state.withLock { $0.begin = begin } }
 
-    /// What is done when the engine has taken a new configuration over, or could not.
+    /// What is done when the engine has taken a new configuration over, or could not; it calls `answer`.
     func onFinish(_ apply: @escaping @Sendable (Configuration, DaemonError?) -> Void) {
         state.withLock { $0.apply = apply }
     }
@@ -77,9 +77,7 @@ final class LiveConfiguration: Sendable {
             if failure == nil, let next { state.current = next }
             return (next, state.apply)
         }
-        guard let next else { return }
-        apply?(next, failure)
-        answer(failure.map { .failure(RequestError($0.description)) } ?? .success(.object(JSONObject())))
+        if let next { apply?(next, failure) }
     }
 
     /// Tells everyone who asked for a reload how it went.
