@@ -240,8 +240,8 @@ def brokers(options):
     # The broker died after it had handed a result on and before it acknowledged it: QoS 1 then wants it once more.
     owed = {topic for topic, _ in wire.unanswered}
     twice = {topic for topic, answers in witness.heard.items() if len(answers) > 1}
-    # An event that a broker hands out as a new one after it has forgotten that it had handed it out before.
-    anew = {topic for topic, flags in wire.handed.items() if flags.count(0) > 1}
+    # An event that a broker hands out as a new one, or again after it had had the acknowledgement: it has forgotten.
+    anew = {topic for topic, flags in wire.handed.items() if flags.count(0) > 1} | wire.forgotten
     other = {topic for topic in twice if len({answer[0] for answer in witness.heard[topic]}) > 1}
     ended = {topic for topic, name in rounds.items() if name != "KILL"}
     report = {
