@@ -12,8 +12,5 @@ set -euo pipefail
 : "${MARTLET:?path of martlet}"
 # shellcheck source=bench/faults.sh
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/faults.sh"
-broker=127.0.0.1:$(free_port)
-start_lasting_broker
-wire=127.0.0.1:$(free_port)
-broker=$wire write_configuration events 5
+start_wired_broker 127.0.0.1
 count backlog --broker-pid "$broker_pid" --wire "$wire" --events "${EVENTS:-900}" --kill "${KILL:-0}"

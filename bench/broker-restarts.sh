@@ -18,9 +18,6 @@ set -euo pipefail
 : "${MARTLET:?path of martlet}"
 # shellcheck source=bench/faults.sh
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/faults.sh"
-broker=127.0.0.1:$(free_port)
-start_lasting_broker
-wire=127.0.0.1:$(free_port)
-broker=$wire write_configuration events 5
+start_wired_broker 127.0.0.1
 count brokers --broker-pid "$broker_pid" --wire "$wire" --signals "${SIGNALS:-KILL,TERM}" --events "${EVENTS:-10000}" --times "${RESTARTS:-100}" \
     --longest "${LONGEST:-0.5}" --settle "${SETTLE:-11}"
