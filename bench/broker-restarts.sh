@@ -12,15 +12,12 @@
 #   MODEL=            a GGUF file; none: a tiny one with random weights
 #   EVENTS=10000 RESTARTS=100 SIGNALS=KILL,TERM
 #   LONGEST=0.5       seconds between the last event's acknowledgement and the kill at most
-#   SETTLE=11         seconds of peace after a restart: a connection of less than 10 s keeps the back-off growing
+#   SETTLE=11         seconds of the daemon's connection before it is ended: one of less than 10 s keeps the back-off growing
 #   SEED=1
 set -euo pipefail
 : "${MARTLET:?path of martlet}"
 # shellcheck source=bench/faults.sh
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/faults.sh"
-broker=127.0.0.1:$(free_port)
-start_lasting_broker
-wire=127.0.0.1:$(free_port)
-broker=$wire write_configuration events 5
+start_wired_broker 127.0.0.1
 count brokers --broker-pid "$broker_pid" --wire "$wire" --signals "${SIGNALS:-KILL,TERM}" --events "${EVENTS:-10000}" --times "${RESTARTS:-100}" \
     --longest "${LONGEST:-0.5}" --settle "${SETTLE:-11}"

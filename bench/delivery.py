@@ -210,8 +210,9 @@ def brokers(options):
     published, missing, rounds, log = 0, 0, {}, open(f"{options.work}/mosquitto.log", "ab")
     broker, signals = int(options.broker_pid), options.signals.split(",")
     for restart in range(options.times):
-        if options.settle:
-            time.sleep(options.settle)
+        until = time.monotonic() + 150
+        while not wire.settled(options.settle) and time.monotonic() < until:
+            time.sleep(0.05)
         # What a broker that is killed had acknowledged but not yet written is its loss; do not wait for it each time.
         if not witness.wait(lambda: len(witness.heard) + missing >= published, 20):
             missing = published - len(witness.heard)
@@ -239,8 +240,8 @@ def brokers(options):
     # The broker died after it had handed a result on and before it acknowledged it: QoS 1 then wants it once more.
     owed = {topic for topic, _ in wire.unanswered}
     twice = {topic for topic, answers in witness.heard.items() if len(answers) > 1}
-    # An event that a broker hands out as a new one after it has forgotten that it had handed it out before.
-    anew = {topic for topic, flags in wire.handed.items() if flags.count(0) > 1}
+    # An event that a broker hands out as a new one, or again after it had had the acknowledgement: it has forgotten.
+    anew = {topic for topic, flags in wire.handed.items() if flags.count(0) > 1} | wire.forgotten
     other = {topic for topic in twice if len({answer[0] for answer in witness.heard[topic]}) > 1}
     ended = {topic for topic, name in rounds.items() if name != "KILL"}
     report = {
@@ -257,6 +258,50 @@ def brokers(options):
     bad = (whose["daemon"] or wire.needless or other - anew or unexplained or unheard & ended or twice & ended
            or sessions != 1 or report["left_in_spool"] or status)
     return report, bad
+
+
+def backlog(options):
+    """Everything that waited in a resumed session is repeated, to the same daemon or, with --kill, to the next one."""
+    wire = Wire(options.wire, options.broker)
+    witness, daemon = Witness(options), Daemon(options)
+    daemon.start()
+    witness.expect_daemon()
+    broker = int(options.broker_pid)
+
+    def restart(name):
+        nonlocal broker
+        os.kill(broker, name)
+        while lives(broker):
+            time.sleep(0.01)
+        broker = subprocess.Popen(["mosquitto", "-c", f"{options.work}/mosquitto.conf"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL).pid
+
+    time.sleep(1)
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    restart(signal.SIGTERM)
+    time.sleep(3)
+    for number in range(1, options.events + 1):
+        witness.publish(f"bench/events/{number}", text(number))
+    witness.wait(lambda: witness.unacknowledged == 0, 200)
+    time.sleep(1)
+    os.kill(daemon.process.pid, signal.SIGCONT)
+    until = time.monotonic() + 60
+    while len(wire.taken) < options.events and time.monotonic() < until:
+        time.sleep(0.01)
+    # It saves at every change, an acknowledgement a time, so most of them are not in its file yet.
+    if options.kill:
+        daemon.kill()
+    restart(signal.SIGKILL)
+    if options.kill:
+        daemon.start()
+    witness.wait(lambda: len(witness.heard) >= options.events, options.patience)
+    time.sleep(10)
+    status = daemon.stop()
+    os.kill(broker, signal.SIGTERM)
+    report = witness.report(options.events) | {
+        "repeated_by_broker": sum(len(flags) > 1 for flags in wire.handed.values()), "killed": bool(options.kill),
+        "left_in_spool": len(daemon.spooled()), "exit_status": status}
+    return report, bool(report["lost"] or report["taken_twice"] or report["left_in_spool"] or status)
 
 
 def lives(process):
@@ -488,7 +533,7 @@ def written(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["kill9", "brokers", "cut", "burst", "disk", "written"])
+    parser.add_argument("what", choices=["kill9", "brokers", "backlog", "cut", "burst", "disk", "written"])
     parser.add_argument("--martlet", required=True)
     parser.add_argument("--work", required=True, help="folder with martlet.toml")
     parser.add_argument("--broker", required=True, help="host:port")
@@ -498,7 +543,7 @@ def main():
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--longest", type=float, default=1.0, help="seconds until a kill at most")
-    parser.add_argument("--settle", type=float, default=0, help="seconds of peace after a restart")
+    parser.add_argument("--settle", type=float, default=0, help="seconds of the daemon's connection before the next")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--limit", type=float, default=32, help="MiB of anonymous memory")
     parser.add_argument("--patience", type=float, default=300)
@@ -506,11 +551,12 @@ def main():
     parser.add_argument("--namespace")
     parser.add_argument("--link")
     parser.add_argument("--route", default="")
+    parser.add_argument("--kill", type=int, default=0, help="1: the daemon too")
     parser.add_argument("--quiet", type=int, default=0, help="1: the link is cut when nothing is on its way")
     parser.add_argument("--cuts", type=lambda text: [float(part) for part in text.split(",")], default=[600.0])
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    report, bad = {"kill9": kill9, "brokers": brokers, "cut": cut, "burst": burst, "disk": disk,
+    report, bad = {"kill9": kill9, "brokers": brokers, "backlog": backlog, "cut": cut, "burst": burst, "disk": disk,
                    "written": written}[options.what](options)
     print(json.dumps(report | {"fits": not bad}), flush=True)
     sys.exit(1 if bad else 0)

@@ -61,6 +61,14 @@ write_configuration() {
     done
 }
 
+# start_wired_broker ADDRESS: a lasting broker, and a configuration that leads to it by $wire, which delivery.py opens.
+start_wired_broker() {
+    broker=$1:$(free_port)
+    start_lasting_broker
+    wire=$1:$(free_port)
+    broker=$wire write_configuration events 5
+}
+
 # count WHAT [OPTION…]: delivery.py's report; the daemon's last lines when it is not as it must be.
 count() {
     "$python" "$here/delivery.py" "$1" --martlet "$MARTLET" --work "$work" --broker "$broker" --seed "${SEED:-1}" \

@@ -27,8 +27,5 @@ ip address add "$net.1/30" dev "$near"
 ip link set "$near" up
 ip -n "$space" address add "$net.2/30" dev "$far"
 ip -n "$space" link set "$far" up
-broker=$net.1:$(free_port)
-start_lasting_broker
-wire=$net.1:$(free_port)
-broker=$wire write_configuration events 5
+start_wired_broker "$net.1"
 count cut --wire "$wire" --events "${EVENTS:-10000}" --namespace "$space" --link "$far" --cuts "${CUTS:-5,40,600}" --quiet "${QUIET:-0}"

@@ -9,8 +9,9 @@ import socket
 import struct
 import termios
 import threading
+import time
 
-PUBLISH, PUBACK = 3, 4
+CONNACK, PUBLISH, PUBACK = 2, 3, 4
 
 
 class Packets:
@@ -67,6 +68,8 @@ class Connection:
     def __init__(self, near):
         self.near, self.passed = near, 0  # bytes handed to the kernel for the daemon
         self.events, self.results = {}, {}
+        # Events acknowledged on it, in order; the broker has had so many of these acknowledgements for certain.
+        self.taken, self.certain = [], 0
 
     def arrived(self):
         """Bytes that the daemon's kernel has; also said of a connection that has ended, for it is never closed."""
@@ -78,11 +81,14 @@ class Wire:
     def __init__(self, place, broker):
         self.lock = threading.Lock()
         self.handed = collections.defaultdict(list)  # event's topic → [DUP flag of each PUBLISH to the daemon]
+        self.forgotten = set()  # events handed out again although the broker had had the daemon's acknowledgement
+        self.confirmed = set()
         self.taken = set()  # events' topics that the daemon acknowledged
         self.published = collections.Counter()  # (event's topic, id) → times the daemon published its result
         # (event's topic, id) → [(connection, byte at which the acknowledgement ends)] of each by the broker
         self.promised = collections.defaultdict(list)
         self.needless = []  # results published again although the daemon had their acknowledgement
+        self.since = None  # when the daemon's present connection began
         self.unanswered = []  # results published again because it had none: it was not sent, or lost on its way
         host, port = broker.rsplit(":", 1)
         self.broker = (host, int(port))
@@ -124,6 +130,7 @@ class Wire:
             except OSError:
                 # The other direction goes on: what the dead side has said last must still arrive.
                 pass
+        self.since = None
         # Only this direction ends: a close would throw away what the other side has not read yet.
         try:
             target.shutdown(socket.SHUT_WR)
@@ -132,14 +139,21 @@ class Wire:
 
     def from_broker(self, first, body, connection, end):
         kind = first >> 4
-        if kind == PUBLISH:
+        if kind == CONNACK:
+            self.since = time.monotonic()
+        elif kind == PUBLISH:
             topic, packet, _ = publish(first, body)
             if topic.startswith("bench/"):
                 self.handed[topic].append(first >> 3 & 1)
+                if topic in self.confirmed:
+                    self.forgotten.add(topic)
                 connection.events[packet] = topic
         elif kind == PUBACK:
-            result = connection.results.pop(int.from_bytes(body[:2], "big"), None)
+            result, before = connection.results.pop(int.from_bytes(body[:2], "big"), (None, 0))
             if result:
+                # It reads what the daemon sends in order.
+                self.confirmed.update(connection.taken[connection.certain:before])
+                connection.certain = max(connection.certain, before)
                 self.promised[result].append((connection, end))
 
     def from_daemon(self, first, body, connection, _):
@@ -154,11 +168,17 @@ class Wire:
                     self.needless.append(result)
                 elif self.published[result] > 1:
                     self.unanswered.append(result)
-                connection.results[packet] = result
+                connection.results[packet] = (result, len(connection.taken))
         elif kind == PUBACK:
             topic = connection.events.pop(int.from_bytes(body[:2], "big"), None)
             if topic:
                 self.taken.add(topic)
+                connection.taken.append(topic)
+
+    def settled(self, seconds):
+        """Whether the daemon has been connected for so long."""
+        since = self.since
+        return since is not None and time.monotonic() - since >= seconds
 
     def whose(self, unheard):
         """Tells the events without a result apart by who had promised to keep them."""

@@ -101,8 +101,9 @@ public final class Spool: Sendable {
         }
     }
 
-    /// Deliveries that are remembered: more than a broker has unacknowledged on their way. A power of two.
-    public static let deliveriesKept = 256
+    /// Deliveries that are remembered: more than a broker has unacknowledged on their way, which is 1000 messages in a
+    /// session of mosquitto 2.0 that is resumed. A power of two.
+    public static let deliveriesKept = 1024
 
     /// What the broker delivered last, oldest first.
     public func recentDeliveries() throws(SpoolError) -> [SpooledDelivery] {

@@ -120,8 +120,12 @@ extension MQTTClient {
                 state.delivered.remember(mark)
                 return (nil, true)
             }
-            // A broker repeats first what it has no acknowledgement of; behind this come no repetitions.
-            if message.qos > 0, !isRedelivery { state.confirm(0...state.deliveredBefore) }
+            if message.qos > 0, !isRedelivery {
+                if state.delivered.holds(copy.packetID) { state.reusesPacketIDs = true }
+                // A broker repeats first what it has no acknowledgement of; behind this come no repetitions.
+                state.confirm(0...state.deliveredBefore)
+                state.deliveredBefore = 0
+            }
             state.counters.received += 1
             return (state.onMessage, false)
         }

@@ -52,6 +52,8 @@ public final class MQTTClient: MessageTransport {
         var connections = 0
         var counters = TransportCounters()
         var delivered = DeliveryMemory()
+        /// Whether the broker has used a packet id again while `delivered` held it.
+        var reusesPacketIDs = false
         /// What `delivered` had counted when this connection began.
         var deliveredBefore: UInt64 = 0
         /// For `takeConfirmed`.
@@ -60,7 +62,9 @@ public final class MQTTClient: MessageTransport {
         var unstored: [DeliveryMark] = []
         var unstoredBytes = 0
 
+        /// The broker has our acknowledgements of what was remembered at these counts.
         mutating func confirm(_ counts: ClosedRange<UInt64>) {
+            guard reusesPacketIDs else { return }
             confirmed = (confirmed + delivered.confirm(counts)).suffix(DeliveryMemory.capacity)
         }
     }

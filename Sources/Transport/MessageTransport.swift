@@ -49,8 +49,8 @@ public protocol MessageTransport: Sendable {
     /// acknowledged without being handed over. The transport remembers by itself what it received in this run.
     func expectRedelivery(of marks: [DeliveryMark])
 
-    /// The messages that the broker will not send again, because our acknowledgement has arrived: whoever stores marks
-    /// forgets these. Since the last call, but the oldest when there are too many.
+    /// The messages whose repetition must count as new, because the broker has our acknowledgement and uses packet ids
+    /// again: whoever stores marks forgets these. Since the last call, but the oldest when there are too many.
     func takeConfirmed() -> [DeliveryMark]
 
     /// Starts connecting and never stops trying until `stop`; returns at once, also when the broker is away.

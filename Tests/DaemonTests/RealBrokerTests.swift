@@ -89,7 +89,8 @@ import Transport
         defer { broker.stop() }
         let running = try Running(broker, spool: .inMemory())
         try wait { running.daemon.parts.transport.isConnected }
-        try broker.publish("door/a", "block unusual", ["-q", "1"])
+        // Retained: being connected is not yet being subscribed. It goes with this broker, which keeps nothing.
+        try broker.publish("door/a", "block unusual", ["-q", "1", "-r"])
         // Alone: what arrives before it is taken would be computed in its company.
         try wait { running.gate.seen.count == 1 }
         for number in 1...4 { try broker.publish("door/a", "routine \(number)", ["-q", "1"]) }

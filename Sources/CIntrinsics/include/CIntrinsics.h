@@ -137,14 +137,15 @@ MARTLET_NEON int32x4_t martlet_add_256th(int32x4_t a, int32x4_t b) { return vrsr
     }
 MARTLET_DOT_LANE(0) MARTLET_DOT_LANE(1) MARTLET_DOT_LANE(2) MARTLET_DOT_LANE(3)
 
-#define MARTLET_HALVES static inline __attribute__((always_inline, target("dotprod,fp16")))
-/// sum + a · lane `i` of b, in halves.
 /// martlet_widen_high of a sum: of one the compiler takes the upper lanes first, with an instruction of its own.
 MARTLET_NEON float32x4_t martlet_widen_high_sum(uint16x8_t a) {
     float32x4_t result;
     __asm__("fcvtl2 %0.4s, %1.8h" : "=w"(result) : "w"(a));
     return result;
 }
+
+#define MARTLET_HALVES static inline __attribute__((always_inline, target("dotprod,fp16")))
+/// sum + a · lane `i` of b, in halves.
 #define MARTLET_HALF_LANE(i) \
     MARTLET_HALVES uint16x8_t martlet_half_lane##i(uint16x8_t sum, uint16x8_t a, uint16x8_t b) { \
         return vreinterpretq_u16_f16(vfmaq_laneq_f16( \
