@@ -54,10 +54,8 @@ start_broker() {
     started+=($!)
 }
 
-# Starts `martlet run` with one classify task: bench/martlet/event → martlet/bench/task/events/result.
-# $daemon is its process id, $work/martlet.log what it says.
-start_martlet() {
-    mkdir -p "$work/state"
+# The daemon's configuration up to its tasks.
+begin_configuration() {
     cat >"$work/martlet.toml" <<-END
 	[device]
 	id = "bench"
@@ -68,6 +66,15 @@ start_martlet() {
 	path = "$(readlink -f "$MODEL")"
 	context = $context
 	threads = $threads
+	END
+}
+
+# Starts `martlet run` with one classify task: bench/martlet/event → martlet/bench/task/events/result.
+# $daemon is its process id, $work/martlet.log what it says.
+start_martlet() {
+    mkdir -p "$work/state"
+    begin_configuration
+    cat >>"$work/martlet.toml" <<-END
 	[[task]]
 	name = "events"
 	kind = "classify"

@@ -32,16 +32,8 @@ start_lasting_broker() {
 # write_configuration TASK PRIORITY [TASK PRIORITY…]: a daemon with these classify tasks on bench/TASK/+; [limits] and
 # more come from $more.
 write_configuration() {
-    cat >"$work/martlet.toml" <<-END
-	[device]
-	id = "bench"
-	[broker]
-	url = "mqtt://$broker"
-	[[model]]
-	name = "model"
-	path = "$(readlink -f "$MODEL")"
-	context = $context
-	threads = $threads
+    begin_configuration
+    cat >>"$work/martlet.toml" <<-END
 	pack = false
 	[health]
 	interval = "1s"
