@@ -67,7 +67,8 @@ def skip_runtime(martlet, path):
 
 
 def run(options, state, log, fail_at=0, for_good=False):
-    environment = dict(os.environ, STATE_DIRECTORY=state, FAIL_SKIP=f"{options.work}/runtime")
+    # A cache of its own, so that every life writes the states behind its prompts, too.
+    environment = dict(os.environ, STATE_DIRECTORY=state, MARTLET_CACHE=f"{state}/cache", FAIL_SKIP=f"{options.work}/runtime")
     environment |= {"LD_PRELOAD": options.library, "FAIL_LOG": log, "FAIL_AT": str(fail_at)}
     if for_good:
         environment["FAIL_FOR_GOOD"] = "1"

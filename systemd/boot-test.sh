@@ -273,9 +273,9 @@ wait_for 30 "the connection after the restarts" is_online
 state=/proc/$init/root/var/lib/martlet
 outcome() { grep -o '"topic":"home/deadly".*' "$work/results" | head -1; }
 long=$(for ((i = 0; i < 400; i++)); do printf 'sensor %d reports %d percent. ' "$i" $((i * 7 % 100)); done)
-python3 - "$state/work" "$group/system.slice/martlet.service/cgroup.procs" <<'PYTHON' &
+python3 - "$state/work" "$group/system.slice/martlet.service/cgroup.procs" "$work/killer" <<'PYTHON' &
 import os, signal, sys, time
-work, processes = sys.argv[1:]
+work, processes, ready = sys.argv[1:]
 def in_work():  # the engine's part of the file that tells what is in work
     try:
         with open(work, "rb") as file: return file.seek(65536) and file.read(1) not in (b"", b"\0")
@@ -285,13 +285,15 @@ def wait(state):
     while in_work() != state:
         assert time.monotonic() < limit, f"in work never became {state}"
         time.sleep(0.0005)
+open(ready, "w").close()
 for number in (signal.SIGSEGV, signal.SIGABRT):
     wait(False)
     wait(True)
     with open(processes) as file: os.kill(int(file.readline()), number)
 PYTHON
 killer=$!
-sleep 1
+# On a busy machine it would else begin to look when the event is over.
+wait_for 30 "who kills" test -e "$work/killer"
 before=$(restarts)
 inside mosquitto_pub "${client[@]}" -q 1 -t home/deadly -m "$long"
 wait "$killer" || die "the deadly event was not in work twice: $(outcome)"
